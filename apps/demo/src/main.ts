@@ -1,0 +1,2 @@
+/** Entry of the demo: `npm start`. */
+console.log('kv demo: nothing to show yet')

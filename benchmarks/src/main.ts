@@ -1,0 +1,2 @@
+/** Entry of the benchmarks: `npm run bench`. */
+console.log('kv benchmarks: nothing to measure yet')
