@@ -1,1 +1,16 @@
-export {}
+/**
+ * @kv/protocol: what a kv client and a kv node must agree on, and nothing else.
+ *
+ * Pure: no I/O, no timers, no clock. Runs in Node and in browsers.
+ */
+export * from './batch-body.js'
+export * from './batch-reply.js'
+export * from './calls.js'
+export * from './codec.js'
+export * from './errors.js'
+export * from './keys.js'
+export * from './limits.js'
+export * from './messages.js'
+export * from './topology.js'
+export * from './wire-reader.js'
+export * from './wire-writer.js'

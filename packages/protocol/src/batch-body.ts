@@ -1,0 +1,143 @@
+/**
+ * The body of a batch: what the coordinator carries from client to child without reading it.
+ *
+ * Three kinds, each one array:
+ * - reads `[0, calls]`
+ * - writes `[1, first sequence number, low-water mark, calls]`: the calls' sequence numbers are
+ *   consecutive, so that none is paid for per call
+ * - resent writes `[2, low-water mark, sequence numbers, calls]`: each keeps the number it had
+ *
+ * The low-water mark says: every call of this client up to this number has been answered, and its
+ * result may be forgotten.
+ */
+import type { Call } from './calls.js'
+import { readReadCall, readWriteCall } from './calls.js'
+import { protocolError } from './errors.js'
+import { BATCH_CALLS_MAX } from './limits.js'
+import { MESSAGE_TAGS } from './messages.js'
+import { WireReader } from './wire-reader.js'
+import { WireWriter } from './wire-writer.js'
+
+const BODY_TAGS = { reads: 0, writes: 1, resends: 2 } as const
+
+export type BatchHead =
+  | { readonly kind: 'reads' }
+  | { readonly kind: 'writes'; readonly firstSequence: number; readonly lowWater: number }
+  | { readonly kind: 'resends'; readonly sequences: readonly number[]; readonly lowWater: number }
+
+export interface BatchEnvelope {
+  readonly id: number
+  readonly child: number
+  readonly topologyVersion: number
+  readonly remainingMs: number
+}
+
+/** Room to leave in front of the calls for `encodeBatch`, if no call is resent. */
+export const BATCH_HEADROOM_BYTES = 96
+
+/**
+ * Puts the envelope and the body's head in front of `callCount` calls that were written to `calls`
+ * after `BATCH_HEADROOM_BYTES` of headroom. The calls are not copied unless the head is too long
+ * for the headroom, as that of many resent calls is.
+ */
+export function encodeBatch(
+  envelope: BatchEnvelope,
+  head: BatchHead,
+  callCount: number,
+  calls: WireWriter,
+): Uint8Array {
+  const callBytes = calls.position - BATCH_HEADROOM_BYTES
+  const body = new WireWriter()
+  writeHead(body, head, callCount)
+  const front = new WireWriter(body.position)
+  front.array(6)
+  front.integer(MESSAGE_TAGS.batch)
+  front.integer(envelope.id)
+  front.integer(envelope.child)
+  front.integer(envelope.topologyVersion)
+  front.integer(envelope.remainingMs)
+  front.binaryHeader(body.position + callBytes)
+  front.raw(body.bytes, 0, body.position)
+  if (front.position <= BATCH_HEADROOM_BYTES) {
+    const start = BATCH_HEADROOM_BYTES - front.position
+    calls.bytes.set(front.written(), start)
+    return calls.written(start)
+  }
+  front.raw(calls.bytes, BATCH_HEADROOM_BYTES, calls.position)
+  return front.written()
+}
+
+function writeHead(writer: WireWriter, head: BatchHead, callCount: number): void {
+  switch (head.kind) {
+    case 'reads':
+      writer.array(2)
+      writer.integer(BODY_TAGS.reads)
+      break
+    case 'writes':
+      writer.array(4)
+      writer.integer(BODY_TAGS.writes)
+      writer.integer(head.firstSequence)
+      writer.integer(head.lowWater)
+      break
+    case 'resends':
+      writer.array(4)
+      writer.integer(BODY_TAGS.resends)
+      writer.integer(head.lowWater)
+      writer.array(head.sequences.length)
+      for (const sequence of head.sequences) writer.integer(sequence)
+  }
+  writer.array(callCount)
+}
+
+/** Walks through the calls of a body, in order. Anything malformed throws `PROTOCOL`. */
+export class BatchBody {
+  readonly kind: BatchHead['kind']
+  readonly callCount: number
+  readonly lowWater: number
+  private readonly firstSequence: number
+  private readonly sequences: readonly number[] | undefined
+  private readonly reader: WireReader
+  private position = 0
+
+  constructor(bytes: Uint8Array) {
+    const reads = bytes[1] === BODY_TAGS.reads
+    // Keys of reads are not kept; those of writes live on in the overlay.
+    this.reader = new WireReader(bytes, { shareText: reads })
+    const fields = this.reader.array(4)
+    const tag = this.reader.unsigned()
+    this.kind = kindOf(tag, fields)
+    this.firstSequence = this.kind === 'writes' ? this.reader.unsigned() : 0
+    this.lowWater = this.kind === 'reads' ? 0 : this.reader.unsigned()
+    this.sequences = this.kind === 'resends' ? this.readSequences() : undefined
+    this.callCount = this.reader.array(BATCH_CALLS_MAX)
+    if (this.sequences !== undefined && this.sequences.length !== this.callCount) {
+      throw protocolError('resent calls and their sequence numbers differ in count')
+    }
+  }
+
+  private readSequences(): number[] {
+    const count = this.reader.array(BATCH_CALLS_MAX)
+    return Array.from({ length: count }, () => this.reader.unsigned())
+  }
+
+  /** Sequence number of the call at `position`; 0 in a batch of reads. */
+  sequenceAt(position: number): number {
+    if (this.kind === 'reads') return 0
+    return this.sequences?.[position] ?? this.firstSequence + position
+  }
+
+  /** The next call, `callCount` times. */
+  next(): Call {
+    this.position += 1
+    const call = this.kind === 'reads' ? readReadCall(this.reader) : readWriteCall(this.reader)
+    if (this.position === this.callCount) this.reader.finish()
+    return call
+  }
+}
+
+function kindOf(tag: number, fields: number): BatchHead['kind'] {
+  if (tag === BODY_TAGS.reads && fields === 2) return 'reads'
+  if (tag === BODY_TAGS.writes && fields === 4) return 'writes'
+  if (tag === BODY_TAGS.resends && fields === 4) return 'resends'
+  throw protocolError(`no batch has kind ${tag} with ${fields} fields`)
+}

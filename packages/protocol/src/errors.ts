@@ -1,0 +1,118 @@
+/**
+ * The errors of kv: one class, a stable code, and one table that says for each code whether a
+ * retry can help and what became of the call.
+ *
+ * Codes never change their meaning; messages may. Mistakes of the program (a number as key) are
+ * plain `TypeError`s and not in this table.
+ */
+
+/** What became of the call: it took effect, it did not, or nobody can tell. */
+export type Outcome = 'applied' | 'not-applied' | 'unknown'
+
+/** Stable name of what went wrong. */
+export type ErrorCode =
+  | 'INVALID_KEY'
+  | 'INVALID_VALUE'
+  | 'INVALID_CURSOR'
+  | 'VALUE_TOO_LARGE'
+  | 'BATCH_TOO_LARGE'
+  | 'OUT_OF_RANGE'
+  | 'NOT_A_NUMBER'
+  | 'CONFLICT'
+  | 'CROSS_SHARD'
+  | 'LOCKED'
+  | 'LOCK_LOST'
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN'
+  | 'TIMEOUT'
+  | 'CLOSED'
+  | 'OVERLOADED'
+  | 'NO_SPACE'
+  | 'UNAVAILABLE'
+  | 'PROTOCOL'
+
+export interface ErrorRule {
+  /** Number on the wire. Numbers are never reused. */
+  readonly wire: number
+  /** Whether the same call may succeed later without being changed. */
+  readonly retryable: boolean
+  /** The outcome where the place that raises the error knows no better. */
+  readonly outcome: Outcome
+}
+
+/** Code → wire number, retryable, usual outcome. `docs/errors.md` has a heading for each. */
+export const ERROR_RULES: Readonly<Record<ErrorCode, ErrorRule>> = {
+  INVALID_KEY: { wire: 1, retryable: false, outcome: 'not-applied' },
+  INVALID_VALUE: { wire: 2, retryable: false, outcome: 'not-applied' },
+  INVALID_CURSOR: { wire: 3, retryable: false, outcome: 'not-applied' },
+  VALUE_TOO_LARGE: { wire: 4, retryable: false, outcome: 'not-applied' },
+  BATCH_TOO_LARGE: { wire: 5, retryable: false, outcome: 'not-applied' },
+  OUT_OF_RANGE: { wire: 6, retryable: false, outcome: 'not-applied' },
+  NOT_A_NUMBER: { wire: 7, retryable: false, outcome: 'not-applied' },
+  CONFLICT: { wire: 8, retryable: true, outcome: 'not-applied' },
+  CROSS_SHARD: { wire: 9, retryable: false, outcome: 'not-applied' },
+  LOCKED: { wire: 10, retryable: true, outcome: 'not-applied' },
+  LOCK_LOST: { wire: 11, retryable: false, outcome: 'not-applied' },
+  UNAUTHENTICATED: { wire: 12, retryable: false, outcome: 'not-applied' },
+  FORBIDDEN: { wire: 13, retryable: false, outcome: 'not-applied' },
+  TIMEOUT: { wire: 14, retryable: true, outcome: 'unknown' },
+  CLOSED: { wire: 15, retryable: false, outcome: 'unknown' },
+  OVERLOADED: { wire: 16, retryable: true, outcome: 'not-applied' },
+  NO_SPACE: { wire: 17, retryable: true, outcome: 'not-applied' },
+  UNAVAILABLE: { wire: 18, retryable: true, outcome: 'unknown' },
+  PROTOCOL: { wire: 19, retryable: false, outcome: 'unknown' },
+}
+
+/**
+ * Wire number of the answer «this child does not serve that shard (any more)». It never reaches a
+ * user: the client waits for a newer topology and sends the call again.
+ */
+export const MOVED = 64
+
+const CODE_BY_WIRE = new Map<number, ErrorCode>(
+  Object.entries(ERROR_RULES).map(([code, rule]) => [rule.wire, code as ErrorCode]),
+)
+
+/** The code with this wire number; `PROTOCOL` for a number this version does not know. */
+export function errorCodeOf(wire: number): ErrorCode {
+  return CODE_BY_WIRE.get(wire) ?? 'PROTOCOL'
+}
+
+export interface KvErrorOptions {
+  /** Default: what the table says for the code. */
+  readonly outcome?: Outcome | undefined
+  readonly cause?: unknown
+  /** Of `setMany` and its like: what became of each part, in the order asked. */
+  readonly results?: readonly unknown[] | undefined
+  /** Of `INVALID_VALUE`: what a schema validator found. */
+  readonly issues?: readonly unknown[] | undefined
+}
+
+/**
+ * An operation of kv failed. Branch on `code`, never on `message`.
+ *
+ * `outcome` says whether a write took effect: `applied`, `not-applied` (safe to repeat) or
+ * `unknown` (read before repeating). `retryable` says whether the same call may succeed later.
+ */
+export class KvError extends Error {
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly outcome: Outcome
+  readonly results?: readonly unknown[]
+  readonly issues?: readonly unknown[]
+
+  constructor(code: ErrorCode, message: string, options: KvErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'KvError'
+    this.code = code
+    this.retryable = ERROR_RULES[code].retryable
+    this.outcome = options.outcome ?? ERROR_RULES[code].outcome
+    if (options.results !== undefined) this.results = options.results
+    if (options.issues !== undefined) this.issues = options.issues
+  }
+}
+
+/** Bytes from the other end break the protocol: the connection that carried them must end. */
+export function protocolError(what: string): KvError {
+  return new KvError('PROTOCOL', what)
+}

@@ -1,0 +1,198 @@
+/**
+ * Writes the part of MessagePack that kv's fixed-shape messages and log records use.
+ *
+ * The caller knows the shape, so it says what comes next: `array(3)`, `integer(7)`, `text(key)`.
+ * Nothing is inspected at run time and nothing is allocated per item. What is written is plain
+ * MessagePack, readable by any decoder of it.
+ */
+import { allocateBytes, copyBytes, writeUtf8 } from './utf8.js'
+
+const BYTES_MIN = 1_024
+
+export class WireWriter {
+  /** The memory written to. Replaced by a larger one as it grows: never hold it across a write. */
+  bytes: Uint8Array
+  /** Where the next item goes; everything before it is written. */
+  position: number
+  private view: DataView
+
+  /** `headroomBytes` are left free in front, for a header that is known only at the end. */
+  constructor(capacityBytes: number = BYTES_MIN, headroomBytes: number = 0) {
+    this.bytes = allocateBytes(Math.max(capacityBytes, BYTES_MIN))
+    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
+    this.position = headroomBytes
+  }
+
+  /** Makes room for `count` more bytes. */
+  reserve(count: number): void {
+    const needed = this.position + count
+    if (needed <= this.bytes.length) return
+    const grown = allocateBytes(Math.max(needed, this.bytes.length * 2))
+    copyBytes(this.bytes, 0, this.position, grown, 0)
+    this.bytes = grown
+    this.view = new DataView(grown.buffer, grown.byteOffset, grown.byteLength)
+  }
+
+  array(length: number): void {
+    this.reserve(5)
+    if (length < 16) {
+      this.byte(0x90 | length)
+    } else if (length < 0x1_0000) {
+      this.byte(0xdc)
+      this.view.setUint16(this.position, length)
+      this.position += 2
+    } else {
+      this.byte(0xdd)
+      this.view.setUint32(this.position, length)
+      this.position += 4
+    }
+  }
+
+  nil(): void {
+    this.reserve(1)
+    this.byte(0xc0)
+  }
+
+  boolean(value: boolean): void {
+    this.reserve(1)
+    this.byte(value ? 0xc3 : 0xc2)
+  }
+
+  /** A safe integer in its shortest form. */
+  integer(value: number): void {
+    this.reserve(9)
+    if (value >= 0) this.unsigned(value)
+    else this.negative(value)
+  }
+
+  private unsigned(value: number): void {
+    if (value < 0x80) {
+      this.byte(value)
+    } else if (value < 0x100) {
+      this.byte(0xcc)
+      this.byte(value)
+    } else if (value < 0x1_0000) {
+      this.byte(0xcd)
+      this.view.setUint16(this.position, value)
+      this.position += 2
+    } else if (value < 0x1_0000_0000) {
+      this.byte(0xce)
+      this.view.setUint32(this.position, value)
+      this.position += 4
+    } else {
+      this.byte(0xcf)
+      this.view.setUint32(this.position, Math.floor(value / 0x1_0000_0000))
+      this.view.setUint32(this.position + 4, value >>> 0)
+      this.position += 8
+    }
+  }
+
+  private negative(value: number): void {
+    if (value >= -32) {
+      this.byte(value & 0xff)
+    } else if (value >= -0x80) {
+      this.byte(0xd0)
+      this.byte(value & 0xff)
+    } else if (value >= -0x8000) {
+      this.byte(0xd1)
+      this.view.setInt16(this.position, value)
+      this.position += 2
+    } else if (value >= -0x8000_0000) {
+      this.byte(0xd2)
+      this.view.setInt32(this.position, value)
+      this.position += 4
+    } else {
+      this.byte(0xd3)
+      this.view.setInt32(this.position, Math.floor(value / 0x1_0000_0000))
+      this.view.setUint32(this.position + 4, value >>> 0)
+      this.position += 8
+    }
+  }
+
+  /** Any number: an integer in its shortest form where it is one (-0 becomes 0), else a double. */
+  number(value: number): void {
+    if (Number.isSafeInteger(value)) {
+      this.integer(value)
+      return
+    }
+    this.reserve(9)
+    this.byte(0xcb)
+    this.view.setFloat64(this.position, value)
+    this.position += 8
+  }
+
+  text(value: string): void {
+    const units = value.length
+    this.reserve(5 + units * 3)
+    // The header's size depends on the bytes, known only after writing: guess from the most they
+    // can be, and write the shorter header only when it is certain to fit.
+    if (units * 3 < 32) {
+      const end = writeUtf8(this.bytes, value, this.position + 1)
+      this.byte(0xa0 | (end - this.position - 1))
+      this.position = end
+    } else if (units * 3 < 0x100) {
+      this.textAfter(value, 2)
+    } else if (units * 3 < 0x1_0000) {
+      this.textAfter(value, 3)
+    } else {
+      this.textAfter(value, 5)
+    }
+  }
+
+  private textAfter(value: string, headerBytes: 2 | 3 | 5): void {
+    const start = this.position + headerBytes
+    const end = writeUtf8(this.bytes, value, start)
+    const length = end - start
+    if (headerBytes === 2) {
+      this.byte(0xd9)
+      this.byte(length)
+    } else if (headerBytes === 3) {
+      this.byte(0xda)
+      this.view.setUint16(this.position, length)
+    } else {
+      this.byte(0xdb)
+      this.view.setUint32(this.position, length)
+    }
+    this.position = end
+  }
+
+  /** The header of a binary item; `length` bytes must follow through `raw`. */
+  binaryHeader(length: number): void {
+    this.reserve(5)
+    if (length < 0x100) {
+      this.byte(0xc4)
+      this.byte(length)
+    } else if (length < 0x1_0000) {
+      this.byte(0xc5)
+      this.view.setUint16(this.position, length)
+      this.position += 2
+    } else {
+      this.byte(0xc6)
+      this.view.setUint32(this.position, length)
+      this.position += 4
+    }
+  }
+
+  binary(source: Uint8Array, start: number = 0, end: number = source.length): void {
+    this.binaryHeader(end - start)
+    this.raw(source, start, end)
+  }
+
+  /** Bytes as they are: items that were encoded elsewhere. */
+  raw(source: Uint8Array, start: number = 0, end: number = source.length): void {
+    this.reserve(end - start)
+    copyBytes(source, start, end, this.bytes, this.position)
+    this.position += end - start
+  }
+
+  /** Room was reserved by the caller. */
+  private byte(value: number): void {
+    this.bytes[this.position] = value
+    this.position += 1
+  }
+
+  /** What was written, from `start`; a view of the writer's memory. */
+  written(start: number = 0): Uint8Array {
+    return this.bytes.subarray(start, this.position)
+  }
+}
