@@ -1,0 +1,104 @@
+/**
+ * What coordinator and child say to each other over the fork's IPC channel: the control plane.
+ *
+ * Few and small messages; the data plane has a socket of its own (`data-link.ts`), so that a ping
+ * never waits behind data. The two channels are not ordered to each other.
+ */
+
+/** How a child is to work; the first message it gets. */
+export interface Configuration {
+  readonly childId: number
+  readonly clusterId: string
+  readonly shardCount: number
+  readonly clock: ClockReading
+  readonly limits: ChildLimits
+  readonly logLevel: string
+}
+
+/**
+ * One reading of both clocks of the coordinator, taken at once. Children derive the time from the
+ * monotonic clock, which all processes of a machine share, so that they agree and never go back.
+ */
+export interface ClockReading {
+  readonly wallMs: number
+  /** `process.hrtime.bigint()` in decimal: IPC carries no bigint. */
+  readonly monotonicNs: string
+}
+
+export interface ChildLimits {
+  readonly valueBytesMax: number
+  /** Measured bytes of committed writes kept in memory until they are applied, all shards. */
+  readonly overlayBytesMax: number
+}
+
+/** Where a replica lives and what it must be. */
+export interface ReplicaPlace {
+  readonly shard: number
+  readonly epoch: number
+  readonly directory: string
+  /** Whether the replica is new. An absent directory is damage otherwise, never a new shard. */
+  readonly create: boolean
+}
+
+export type ToChild =
+  | { readonly type: 'configure'; readonly configuration: Configuration }
+  | { readonly type: 'open'; readonly place: ReplicaPlace }
+  | { readonly type: 'release'; readonly shard: number; readonly epoch: number }
+  | { readonly type: 'ping'; readonly nonce: number }
+  | { readonly type: 'report'; readonly nonce: number }
+  /** Finish what is acknowledged, close every shard, exit. */
+  | { readonly type: 'stop' }
+
+export type FromChild =
+  | { readonly type: 'started' }
+  | { readonly type: 'opened'; readonly shard: number; readonly epoch: number }
+  | { readonly type: 'released'; readonly shard: number; readonly epoch: number }
+  /** The replica could not be opened, or has ended; the child lives and has let go of it. */
+  | {
+      readonly type: 'failed'
+      readonly shard: number
+      readonly epoch: number
+      readonly reason: string
+      /** What is stored is damaged: opening it again will not help. */
+      readonly damaged: boolean
+    }
+  | { readonly type: 'pong'; readonly nonce: number }
+  | { readonly type: 'report'; readonly nonce: number; readonly report: ChildReport }
+
+/** What a child measured of itself and its shards. */
+export interface ChildReport {
+  readonly rssBytes: number
+  readonly heapBytes: number
+  /** CPU time the process has used since it started. */
+  readonly cpuMs: number
+  readonly shards: readonly ShardReport[]
+}
+
+export interface ShardReport {
+  readonly shard: number
+  readonly epoch: number
+  /** Last committed revision. */
+  readonly revision: number
+  /** Revision up to which the state is stored; the log holds the rest. */
+  readonly appliedRevision: number
+  /** Keys held. Writes not yet applied count as a key each: exact after a second of quiet. */
+  readonly keys: number
+  readonly stateBytes: number
+  readonly logBytes: number
+  readonly overlayBytes: number
+  /** Since the shard was opened here. */
+  readonly reads: number
+  readonly writes: number
+  /** Why writes are refused at the moment, if they are. */
+  readonly writesBlocked?: string
+}
+
+/**
+ * Reads a message that came over IPC. The channel is private to the two processes, so its shape is
+ * trusted; what is checked is that it is a message at all (Node sends internal ones too).
+ */
+export function isControl<Message extends { readonly type: string }>(
+  message: unknown,
+): message is Message {
+  return typeof message === 'object' && message !== null && 'type' in message
+}
