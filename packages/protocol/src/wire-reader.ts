@@ -11,6 +11,17 @@ import { asPlatformBytes, isAscii, readLatin1, readUtf8 } from './utf8.js'
 /** Up to this size one string of the whole message is cheaper than one native call per text. */
 const SHARED_TEXT_BYTES_MAX = 65_536
 
+export interface WireReaderOptions {
+  /** Reads only `[start, end)`. */
+  readonly start?: number
+  readonly end?: number
+  /**
+   * Makes short texts slices of one string that spans the message, several times cheaper. Such a
+   * slice keeps the whole string alive: only for texts that are not kept.
+   */
+  readonly shareText?: boolean
+}
+
 export class WireReader {
   readonly bytes: Uint8Array
   readonly end: number
@@ -18,16 +29,12 @@ export class WireReader {
   private readonly view: DataView
   private shared: string | undefined
 
-  /**
-   * With `shareText` short texts are slices of one string that spans the message, several times
-   * cheaper to make. Such a slice keeps the whole string alive: only for texts that are not kept.
-   */
-  constructor(bytes: Uint8Array, options: { readonly shareText?: boolean } = {}) {
+  constructor(bytes: Uint8Array, options: WireReaderOptions = {}) {
     this.bytes = asPlatformBytes(bytes)
-    this.end = bytes.length
-    this.position = 0
+    this.position = options.start ?? 0
+    this.end = options.end ?? bytes.length
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    if (options.shareText === true && this.end <= SHARED_TEXT_BYTES_MAX) {
+    if (options.shareText === true && bytes.length <= SHARED_TEXT_BYTES_MAX) {
       this.shared = readLatin1(this.bytes)
     }
   }
@@ -65,6 +72,18 @@ export class WireReader {
     if (head === 0xdc) return this.view.getUint16(this.take(2))
     if (head === 0xdd) return this.view.getUint32(this.take(4))
     throw unexpected('an array', head)
+  }
+
+  /** Number of pairs in a map. A pair takes two bytes at least. */
+  map(): number {
+    const head = this.bytes[this.take(1)] as number
+    let pairs: number
+    if ((head & 0xf0) === 0x80) pairs = head & 0x0f
+    else if (head === 0xde) pairs = this.view.getUint16(this.take(2))
+    else if (head === 0xdf) pairs = this.view.getUint32(this.take(4))
+    else throw unexpected('a map', head)
+    if (pairs * 2 > this.end - this.position) throw protocolError('message ends too early')
+    return pairs
   }
 
   /** An array of exactly `length` items. */
@@ -194,6 +213,21 @@ export class WireReader {
   binary(bytesMax: number): Uint8Array {
     const length = this.binaryLength(bytesMax)
     return this.bytes.subarray(this.position - length, this.position)
+  }
+
+  /** Passes over an extension of `type` and returns its payload's length; it ends at `position`. */
+  extensionLength(type: number): number {
+    const head = this.bytes[this.take(1)] as number
+    let length: number
+    if (head >= 0xd4 && head <= 0xd8) length = 1 << (head - 0xd4)
+    else if (head === 0xc7) length = this.bytes[this.take(1)] as number
+    else if (head === 0xc8) length = this.view.getUint16(this.take(2))
+    else if (head === 0xc9) length = this.view.getUint32(this.take(4))
+    else throw unexpected('an extension', head)
+    const found = this.bytes[this.take(1)] as number
+    if (found !== type) throw protocolError(`an extension of type ${found}`)
+    this.take(length)
+    return length
   }
 
   finish(): void {

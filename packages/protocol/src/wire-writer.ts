@@ -9,6 +9,15 @@ import { allocateBytes, copyBytes, writeUtf8 } from './utf8.js'
 
 const BYTES_MIN = 1_024
 
+/** First byte of an extension by the length of its payload, for the lengths that have their own. */
+const FIXED_EXTENSIONS: Readonly<Record<number, number>> = {
+  1: 0xd4,
+  2: 0xd5,
+  4: 0xd6,
+  8: 0xd7,
+  16: 0xd8,
+}
+
 export class WireWriter {
   /** The memory written to. Replaced by a larger one as it grows: never hold it across a write. */
   bytes: Uint8Array
@@ -115,45 +124,73 @@ export class WireWriter {
       this.integer(value)
       return
     }
-    this.reserve(9)
-    this.byte(0xcb)
-    this.view.setFloat64(this.position, value)
-    this.position += 8
+    this.uint8(0xcb)
+    this.float64(value)
   }
 
   text(value: string): void {
     const units = value.length
     this.reserve(5 + units * 3)
-    // The header's size depends on the bytes, known only after writing: guess from the most they
-    // can be, and write the shorter header only when it is certain to fit.
-    if (units * 3 < 32) {
-      const end = writeUtf8(this.bytes, value, this.position + 1)
-      this.byte(0xa0 | (end - this.position - 1))
-      this.position = end
-    } else if (units * 3 < 0x100) {
-      this.textAfter(value, 2)
-    } else if (units * 3 < 0x1_0000) {
-      this.textAfter(value, 3)
-    } else {
-      this.textAfter(value, 5)
-    }
-  }
-
-  private textAfter(value: string, headerBytes: 2 | 3 | 5): void {
-    const start = this.position + headerBytes
+    // The header's size depends on the bytes, known only after writing. They are hardly ever so
+    // many more than the units that a longer header is needed; then they are moved.
+    const guess = textHeaderBytes(units)
+    const start = this.position + guess
     const end = writeUtf8(this.bytes, value, start)
     const length = end - start
-    if (headerBytes === 2) {
+    const headerBytes = textHeaderBytes(length)
+    if (headerBytes > guess) this.bytes.copyWithin(this.position + headerBytes, start, end)
+    if (headerBytes === 1) {
+      this.byte(0xa0 | length)
+    } else if (headerBytes === 2) {
       this.byte(0xd9)
       this.byte(length)
     } else if (headerBytes === 3) {
       this.byte(0xda)
       this.view.setUint16(this.position, length)
+      this.position += 2
     } else {
       this.byte(0xdb)
       this.view.setUint32(this.position, length)
+      this.position += 4
     }
-    this.position = end
+    this.position += length
+  }
+
+  /** The header of a map; `length` keys and values must follow in turn. */
+  map(length: number): void {
+    this.reserve(5)
+    if (length < 16) {
+      this.byte(0x80 | length)
+    } else if (length < 0x1_0000) {
+      this.byte(0xde)
+      this.view.setUint16(this.position, length)
+      this.position += 2
+    } else {
+      this.byte(0xdf)
+      this.view.setUint32(this.position, length)
+      this.position += 4
+    }
+  }
+
+  /** The header of an extension item and its type; `length` bytes must follow. */
+  extensionHeader(type: number, length: number): void {
+    this.reserve(6)
+    const fixed = FIXED_EXTENSIONS[length]
+    if (fixed !== undefined) {
+      this.byte(fixed)
+    } else if (length < 0x100) {
+      this.byte(0xc7)
+      this.byte(length)
+    } else if (length < 0x1_0000) {
+      this.byte(0xc8)
+      this.view.setUint16(this.position, length)
+      this.position += 2
+    } else {
+      this.byte(0xc9)
+      this.view.setUint32(this.position, length)
+      this.position += 4
+    }
+    this.byte(type)
   }
 
   /** The header of a binary item; `length` bytes must follow through `raw`. */
@@ -178,6 +215,19 @@ export class WireWriter {
     this.raw(source, start, end)
   }
 
+  /** One byte as it is: part of an extension. */
+  uint8(value: number): void {
+    this.reserve(1)
+    this.byte(value)
+  }
+
+  /** Eight bytes of an extension. */
+  float64(value: number): void {
+    this.reserve(8)
+    this.view.setFloat64(this.position, value)
+    this.position += 8
+  }
+
   /** Bytes as they are: items that were encoded elsewhere. */
   raw(source: Uint8Array, start: number = 0, end: number = source.length): void {
     this.reserve(end - start)
@@ -195,4 +245,10 @@ export class WireWriter {
   written(start: number = 0): Uint8Array {
     return this.bytes.subarray(start, this.position)
   }
+}
+
+function textHeaderBytes(length: number): 1 | 2 | 3 | 5 {
+  if (length < 32) return 1
+  if (length < 0x100) return 2
+  return length < 0x1_0000 ? 3 : 5
 }
