@@ -15,6 +15,7 @@ const OPEN = 1
 const CLOSE = 2
 const BATCH = 3
 const REPLY = 4
+const WINDOW = 5
 
 const HEADER_BYTES = 9
 /** A frame holds one message; replies may exceed a request by a page's last entry. */
@@ -24,6 +25,8 @@ const FRAME_BYTES_MAX = 4 * MESSAGE_BYTES_MAX + 65_536
 export type LinkRequest =
   | { readonly type: 'open'; readonly connection: number; readonly clientId: number }
   | { readonly type: 'close'; readonly connection: number }
+  /** The client has taken so many bytes of replies: the child may send as many more. */
+  | { readonly type: 'window'; readonly connection: number; readonly bytes: number }
   | {
       readonly type: 'batch'
       readonly connection: number
@@ -98,6 +101,12 @@ export class DataLink {
 
   close(connection: number): void {
     this.write(frameHeader(CLOSE, connection, 0))
+  }
+
+  window(connection: number, bytes: number): void {
+    const header = frameHeader(WINDOW, connection, 4)
+    header.writeUInt32LE(bytes, HEADER_BYTES)
+    this.write(header)
   }
 
   batch(
@@ -186,7 +195,7 @@ function frameHeader(type: number, connection: number, fields: number, bytes = 0
 function decodeFrame(bytes: Buffer, start: number, end: number): LinkFrame {
   const connection = bytes.readUInt32LE(start + 5)
   const fields = start + HEADER_BYTES
-  switch (bytes[start + 4]) {
+  switch (bytes[start + 4] as number) {
     case BATCH:
       return {
         type: 'batch',
@@ -208,6 +217,8 @@ function decodeFrame(bytes: Buffer, start: number, end: number): LinkFrame {
       return { type: 'open', connection, clientId: bytes.readDoubleLE(fields) }
     case CLOSE:
       return { type: 'close', connection }
+    case WINDOW:
+      return { type: 'window', connection, bytes: bytes.readUInt32LE(fields) }
     default:
       throw new Error(`data link: no frame has type ${bytes[start + 4]}`)
   }

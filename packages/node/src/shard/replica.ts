@@ -1,0 +1,140 @@
+/**
+ * Opening a replica's directory: state and log brought together.
+ *
+ * The state holds a fold of the log up to its `applied` mark; the frames after that are replayed
+ * into the overlay. Nothing is evaluated and nothing is served before all of it is there.
+ */
+import { access, mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { KvError } from '@kv/protocol'
+import type { Held } from './held.js'
+import { copyValue, tombstone } from './held.js'
+import { LogDamage, LogRefused } from './log/errors.js'
+import type { LogFileSystem } from './log/file-system.js'
+import type { LogFrame } from './log/frame.js'
+import { lastRevisionOf } from './log/frame.js'
+import { Log } from './log/log.js'
+import { Overlay } from './overlay/overlay.js'
+import type { Effect } from './sequencer/record.js'
+import { readEntries } from './sequencer/record.js'
+import { State } from './state/state.js'
+import { StateDamage } from './state/stored-entry.js'
+
+export interface Replica {
+  readonly log: Log
+  readonly state: State
+  readonly overlay: Overlay
+}
+
+export interface ReplicaOptions {
+  readonly directory: string
+  readonly clusterId: string
+  readonly shard: number
+  /** The replica is new; whatever an unfinished creation left is removed. */
+  readonly create: boolean
+  /** Called when the log has room again after it had none. */
+  readonly onRoom?: () => void
+  readonly fileSystem?: LogFileSystem
+}
+
+/** Opens or creates a replica. Rejects with what `isDamage` tells apart. */
+export async function openReplica(options: ReplicaOptions): Promise<Replica> {
+  const { directory, clusterId, shard } = options
+  await prepareDirectory(options)
+  const logOptions = {
+    directory: join(directory, 'log'),
+    clusterId,
+    shard,
+    ...(options.onRoom === undefined ? {} : { onRoom: options.onRoom }),
+    ...(options.fileSystem === undefined ? {} : { fileSystem: options.fileSystem }),
+  }
+  if (options.create) await (await Log.create(logOptions)).close()
+  const state = openState(join(directory, 'state'), { clusterId, shard })
+  const overlay = new Overlay()
+  try {
+    const log = await Log.open({
+      ...logOptions,
+      replayAfter: state.marks.appliedRevision,
+      onFrame: (frame) => {
+        replay(frame, overlay, state)
+      },
+    })
+    if (log.lastRevision < state.marks.applyingRevision) {
+      await log.close()
+      throw new StateDamage(
+        `the state holds effects up to revision ${state.marks.applyingRevision}, ` +
+          `the log ends at ${log.lastRevision}`,
+      )
+    }
+    return { log, state, overlay }
+  } catch (error) {
+    await state.close()
+    throw error
+  }
+}
+
+/**
+ * Makes the directory of a new replica. Where one is expected, an absent or empty directory is
+ * damage: beginning anew there would hide the loss.
+ */
+async function prepareDirectory({ directory, create }: ReplicaOptions): Promise<void> {
+  if (create) {
+    await rm(directory, { recursive: true, force: true })
+    await mkdir(directory, { recursive: true })
+    return
+  }
+  for (const part of ['log', 'state/data.mdb']) {
+    try {
+      await access(join(directory, part))
+    } catch (cause) {
+      throw new StateDamage(`${directory} holds no ${part}, though a replica is expected there`, {
+        cause,
+      })
+    }
+  }
+}
+
+/** Whether opening it again can't help: what is stored is damaged or not this replica's. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof LogDamage || error instanceof LogRefused || error instanceof StateDamage
+}
+
+function openState(directory: string, identity: { clusterId: string; shard: number }): State {
+  try {
+    return State.open(directory, identity)
+  } catch (error) {
+    // LMDB reports damage by the text of its codes only.
+    if (/MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|PANIC)/.test(String(error))) {
+      throw new StateDamage(`the state can't be opened: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+    throw error
+  }
+}
+
+function replay(frame: LogFrame, overlay: Overlay, state: State): void {
+  try {
+    readEntries(frame.body, frame.count, frame.firstRevision, (effect) => {
+      overlay.put(effect.key, heldOf(effect, overlay, state))
+    })
+  } catch (error) {
+    if (!(error instanceof KvError)) throw error
+    // The frame's checksum held, so this was written so: not a torn tail.
+    throw new StateDamage(`revision ${frame.firstRevision} of the log: ${error.message}`, {
+      cause: error,
+    })
+  }
+  overlay.committed(lastRevisionOf(frame), frame.body.length)
+}
+
+function heldOf(effect: Effect, overlay: Overlay, state: State): Held {
+  if (effect.type !== 'touch') return effect.held
+  const overlaid = overlay.get(effect.key)
+  const current = overlaid ?? state.get(effect.key)
+  if (current?.memory === undefined) return tombstone(0)
+  if (overlaid !== undefined) return { ...overlaid, expiresAt: effect.expiresAt }
+  const bytes = copyValue({ ...current, memory: current.memory })
+  const { version } = current
+  return { version, expiresAt: effect.expiresAt, memory: { bytes }, start: 0, end: bytes.length }
+}

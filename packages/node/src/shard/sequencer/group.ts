@@ -1,0 +1,66 @@
+/**
+ * A group: the entries that are committed together, as one frame of the log.
+ *
+ * It gathers while the frame before it is being synced; no timer and no artificial delay decide
+ * its size. Answers wait in it until its frame is durable.
+ */
+import { WireWriter } from '@kv/protocol'
+import type { Answer, Answers } from '../answer.js'
+import type { Held } from '../held.js'
+import { FRAME_HEADER_BYTES } from '../log/frame.js'
+
+interface Waiting {
+  readonly answers: Answers
+  readonly position: number
+  /** A function: a read that is answered from the state after the commit. */
+  readonly answer: Answer | (() => Answer)
+}
+
+export class Group {
+  /** The frame: headroom for the log's header, then the entries. */
+  readonly writer: WireWriter
+  readonly firstRevision: number
+  readonly keys: string[] = []
+  readonly helds: Held[] = []
+  count = 0
+  private readonly waiting: Waiting[] = []
+
+  constructor(firstRevision: number, capacityBytes: number) {
+    this.firstRevision = firstRevision
+    this.writer = new WireWriter(capacityBytes, FRAME_HEADER_BYTES)
+  }
+
+  get lastRevision(): number {
+    return this.firstRevision + this.count - 1
+  }
+
+  get bodyBytes(): number {
+    return this.writer.position - FRAME_HEADER_BYTES
+  }
+
+  /** Bytes of memory that live on with the group's values. */
+  get memoryBytes(): number {
+    return this.writer.bytes.length
+  }
+
+  effect(key: string, held: Held): void {
+    this.keys.push(key)
+    this.helds.push(held)
+  }
+
+  answerAfterCommit(answers: Answers, position: number, answer: Waiting['answer']): void {
+    this.waiting.push({ answers, position, answer })
+  }
+
+  /** The frame is durable and its effects are visible. */
+  deliver(): void {
+    for (const { answers, position, answer } of this.waiting) {
+      answers.answer(position, typeof answer === 'function' ? answer() : answer)
+    }
+  }
+
+  /** The group was given up. */
+  refuse(answer: Answer): void {
+    for (const { answers, position } of this.waiting) answers.answer(position, answer)
+  }
+}

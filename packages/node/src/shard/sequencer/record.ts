@@ -1,0 +1,162 @@
+/**
+ * The records of the log: what a frame's body is made of.
+ *
+ * An entry is one atomic unit and has one revision. It holds *decided effects*, never operations
+ * or conditions, so that replay evaluates nothing and every copy ends equal. Layout, as one
+ * MessagePack array:
+ *
+ *   [kind, client id, sequence number, low-water mark, result kind, [effect, …]]
+ *
+ * and an effect is `[number, key, …]`. Whoever meets an unknown kind stops: a record is never
+ * skipped. The client's numbers and the result kind are what exactly-once retries are judged by.
+ */
+import type { WireWriter } from '@kv/protocol'
+import { WireReader } from '@kv/protocol'
+import type { Held, LiveHeld } from '../held.js'
+
+/** Entry kinds. 16 to 18 are reserved for commits across shards. */
+export const ENTRY_KINDS = {
+  write: 1,
+  /** First entry of an epoch: no effects; after it the inherited tail is committed. */
+  epochStart: 2,
+  /** Client sessions were forgotten (reserved for exactly-once retries). */
+  sessionEviction: 3,
+  noop: 4,
+  prepare: 16,
+  commit: 17,
+  abort: 18,
+} as const
+
+/** How a retry's answer is derived from the entry. */
+export const RESULT_KINDS = {
+  none: 0,
+  /** The version, which is the revision. */
+  version: 1,
+  /** `true`: something was deleted or touched. */
+  done: 2,
+  /** The counter: value, version and expiry are in the effect. */
+  counter: 3,
+  /** The number of effects, for a step of `clear`. */
+  count: 4,
+} as const
+
+const EFFECTS = { put: 1, delete: 2, expire: 3, touch: 4 } as const
+
+const EFFECTS_MAX = 1_048_576
+const KEY_BYTES_MAX = 65_536
+const VALUE_BYTES_MAX = 0x7fff_ffff
+
+export interface EntryHead {
+  readonly kind: (typeof ENTRY_KINDS)[keyof typeof ENTRY_KINDS]
+  readonly clientId: number
+  readonly sequence: number
+  readonly lowWater: number
+  readonly resultKind: (typeof RESULT_KINDS)[keyof typeof RESULT_KINDS]
+}
+
+/** Begins an entry; `effectCount` effects must follow. */
+export function writeEntryHead(writer: WireWriter, head: EntryHead, effectCount: number): void {
+  writer.array(6)
+  writer.integer(head.kind)
+  writer.integer(head.clientId)
+  writer.integer(head.sequence)
+  writer.integer(head.lowWater)
+  writer.integer(head.resultKind)
+  writer.array(effectCount)
+}
+
+/** Writes a put and returns the entry it makes, whose value lies in the writer's memory. */
+export function writePut(
+  writer: WireWriter,
+  put: {
+    readonly key: string
+    readonly source: Uint8Array
+    readonly start: number
+    readonly end: number
+    readonly version: number
+    readonly expiresAt: number
+  },
+): LiveHeld {
+  writer.array(4)
+  writer.integer(EFFECTS.put)
+  writer.text(put.key)
+  writer.integer(put.expiresAt)
+  writer.binary(put.source, put.start, put.end)
+  const end = writer.position
+  const start = end - (put.end - put.start)
+  return { version: put.version, expiresAt: put.expiresAt, memory: writer, start, end }
+}
+
+/** Writes the end of a key: asked for, or because its time was over. */
+export function writeRemoval(writer: WireWriter, key: string, reason: 'delete' | 'expire'): void {
+  writer.array(2)
+  writer.integer(EFFECTS[reason])
+  writer.text(key)
+}
+
+/** Writes a new expiry for an entry that otherwise stays as it is. */
+export function writeTouch(writer: WireWriter, key: string, expiresAt: number): void {
+  writer.array(3)
+  writer.integer(EFFECTS.touch)
+  writer.text(key)
+  writer.integer(expiresAt)
+}
+
+export type Effect =
+  | { readonly type: 'put'; readonly key: string; readonly held: LiveHeld }
+  | { readonly type: 'delete' | 'expire'; readonly key: string; readonly held: Held }
+  | { readonly type: 'touch'; readonly key: string; readonly expiresAt: number }
+
+/**
+ * Reads the entries of a frame's body in order and hands out their effects. `held` entries refer
+ * to `body`, which must stay as it is. Throws on whatever is not exactly a record.
+ */
+export function readEntries(
+  body: Uint8Array,
+  count: number,
+  firstRevision: number,
+  onEffect: (effect: Effect) => void,
+): void {
+  const reader = new WireReader(body)
+  const memory = { bytes: body }
+  for (let revision = firstRevision; revision < firstRevision + count; revision += 1) {
+    readEntryHead(reader)
+    const effectCount = reader.array(EFFECTS_MAX)
+    for (let index = 0; index < effectCount; index += 1) {
+      onEffect(readEffect(reader, memory, revision))
+    }
+  }
+  reader.finish()
+}
+
+function readEntryHead(reader: WireReader): void {
+  reader.tuple(6)
+  const kind = reader.unsigned()
+  if (kind !== ENTRY_KINDS.write && kind !== ENTRY_KINDS.epochStart && kind !== ENTRY_KINDS.noop) {
+    throw new Error(`the log holds an entry of kind ${kind}, which this version does not know`)
+  }
+  reader.unsigned()
+  reader.unsigned()
+  reader.unsigned()
+  reader.unsigned()
+}
+
+function readEffect(reader: WireReader, memory: { bytes: Uint8Array }, version: number): Effect {
+  const fields = reader.array(4)
+  const type = reader.unsigned()
+  const key = reader.text(KEY_BYTES_MAX)
+  if (type === EFFECTS.put && fields === 4) {
+    const expiresAt = reader.unsigned()
+    const length = reader.binaryLength(VALUE_BYTES_MAX)
+    const end = reader.position
+    return { type: 'put', key, held: { version, expiresAt, memory, start: end - length, end } }
+  }
+  if (type === EFFECTS.touch && fields === 3) {
+    return { type: 'touch', key, expiresAt: reader.unsigned() }
+  }
+  if ((type === EFFECTS.delete || type === EFFECTS.expire) && fields === 2) {
+    const held: Held = { version, expiresAt: 0, memory: undefined, start: 0, end: 0 }
+    return { type: type === EFFECTS.delete ? 'delete' : 'expire', key, held }
+  }
+  throw new Error(`the log holds an effect of type ${type} with ${fields} fields`)
+}

@@ -1,0 +1,304 @@
+/**
+ * The sequencer: the only writer of a shard.
+ *
+ * It judges each write against the newest state, gives it the next revision and appends its
+ * decided effects to the group that gathers; groups become frames of the log, one at a time. It
+ * is synchronous code on one event loop, so that it needs no lock. Two maps, never mixed:
+ * *pending* (sequenced, not durable) is looked at here and nowhere else; what is committed goes to
+ * the overlay through `onCommit`, and only that is ever read.
+ */
+import type { WriteCall } from '@kv/protocol'
+import { compareKeys } from '@kv/protocol'
+import type { Answer, Answers } from '../answer.js'
+import { fault, MOVED_ANSWER } from '../answer.js'
+import { Group } from './group.js'
+import type { Held } from '../held.js'
+import { tombstone, visibleAt } from '../held.js'
+import type { Decided, NewestState } from './judge.js'
+import { judge } from './judge.js'
+import { LogNoRoom } from '../log/errors.js'
+import {
+  ENTRY_KINDS,
+  RESULT_KINDS,
+  writeEntryHead,
+  writePut,
+  writeRemoval,
+  writeTouch,
+} from './record.js'
+
+/** A group of this size is complete; what follows gathers in the next one. */
+const GROUP_BYTES_SOFT = 524_288
+const GROUP_BYTES_MIN = 4_096
+
+/** Where a batch of writes comes from; `sequence` and `position` move on from call to call. */
+export interface Origin {
+  readonly clientId: number
+  readonly lowWater: number
+  readonly answers: Answers
+  readonly nowMs: number
+  sequence: number
+  position: number
+}
+
+export interface SequencerPorts {
+  readonly log: {
+    append(
+      frame: Buffer,
+      bodyBytes: number,
+      meta: { epoch: number; firstRevision: number; count: number; timeMs: number },
+    ): Promise<void>
+    hasRoomFor(bodyBytes: number): boolean
+    readonly spaceError: Error | undefined
+  }
+  readonly epoch: number
+  readonly lastRevision: number
+  now(): number
+  /** The newest committed entry, deleted and expired ones included. */
+  committed(key: string): Held | undefined
+  /** The first committed keys of the range, and where to go on. */
+  firstCommitted(range: { from: string; to: string | undefined }): {
+    keys: string[]
+    resume: string | undefined
+  }
+  /** Makes the effects of a durable group visible. */
+  onCommit(group: Group): void
+  /** The log failed: the shard must be opened again, in a new epoch. */
+  onFailure(error: Error): void
+}
+
+export class Sequencer implements NewestState {
+  private readonly ports: SequencerPorts
+  private readonly pending = new Map<string, Held>()
+  /** Groups not handed to the log yet, in order; the last one gathers. */
+  private readonly groups: Group[] = []
+  private inFlight: Group | undefined
+  private nextRevision: number
+  private lastTimeMs = 0
+  private frameBytes = GROUP_BYTES_MIN
+  private intake: 'open' | 'closed' = 'open'
+  private onIdle: (() => void) | undefined
+
+  constructor(ports: SequencerPorts) {
+    this.ports = ports
+    this.nextRevision = ports.lastRevision + 1
+  }
+
+  /** Bytes of frames that are not durable yet. */
+  get pendingBytes(): number {
+    const gathering = this.groups.reduce((bytes, group) => bytes + group.memoryBytes, 0)
+    return gathering + (this.inFlight?.memoryBytes ?? 0)
+  }
+
+  /** The newest entry of a key, committed or not. */
+  newest(key: string): Held | undefined {
+    return this.pending.get(key) ?? this.ports.committed(key)
+  }
+
+  firstKeys(range: { from: string; to: string | undefined }): {
+    keys: string[]
+    resume: string | undefined
+  } {
+    const { keys, resume } = this.ports.firstCommitted(range)
+    if (this.pending.size === 0) return { keys, resume }
+    return { keys: this.withPending(keys, range.from, resume ?? range.to), resume }
+  }
+
+  private withPending(
+    committed: readonly string[],
+    from: string,
+    to: string | undefined,
+  ): string[] {
+    const keys = new Set(committed)
+    const nowMs = this.ports.now()
+    for (const [key, held] of this.pending) {
+      if (compareKeys(key, from) < 0 || (to !== undefined && compareKeys(key, to) >= 0)) continue
+      if (visibleAt(held, nowMs) === undefined) keys.delete(key)
+      else keys.add(key)
+    }
+    return [...keys]
+  }
+
+  /** The first entry of the epoch; once it is durable the whole inherited log is committed. */
+  beginEpoch(answers: Answers): void {
+    const group = this.gathering()
+    const head = { kind: ENTRY_KINDS.epochStart, clientId: 0, sequence: 0, lowWater: 0 }
+    writeEntryHead(group.writer, { ...head, resultKind: RESULT_KINDS.none }, 0)
+    this.sequenced(group)
+    group.answerAfterCommit(answers, 0, true)
+    this.flush()
+  }
+
+  /** Takes a write. Its answer comes once everything it was judged on is durable. */
+  submit(call: WriteCall, origin: Origin): void {
+    if (this.intake === 'closed') {
+      origin.answers.answer(origin.position, MOVED_ANSWER)
+      return
+    }
+    const verdict = judge(call, this, origin.nowMs)
+    if (!verdict.accepted) {
+      this.answerInOrder(origin.answers, origin.position, verdict.answer)
+      return
+    }
+    const revision = this.append(verdict.effects, origin, verdict.resultKind)
+    const group = this.groups.at(-1) as Group
+    group.answerAfterCommit(origin.answers, origin.position, verdict.answer(revision))
+  }
+
+  /** Answers a read of the same client after the writes it sent before. */
+  readInOrder(answers: Answers, position: number, read: () => Answer): void {
+    this.answerInOrder(answers, position, read)
+  }
+
+  /** An answer may tell of what is pending only once that is durable. */
+  private answerInOrder(answers: Answers, position: number, answer: Answer | (() => Answer)): void {
+    const last = this.groups.at(-1) ?? this.inFlight
+    if (last !== undefined) last.answerAfterCommit(answers, position, answer)
+    else answers.answer(position, typeof answer === 'function' ? answer() : answer)
+  }
+
+  /** Ends the given keys if their newest entry is over its time. Nobody waits for it. */
+  expire(keys: Iterable<string>): void {
+    if (this.intake === 'closed') return
+    const nowMs = this.ports.now()
+    const effects: Decided[] = []
+    for (const key of keys) {
+      const held = this.newest(key)
+      if (held?.memory !== undefined && held.expiresAt !== 0 && held.expiresAt <= nowMs) {
+        effects.push({ type: 'expire', key })
+      }
+    }
+    if (effects.length === 0) return
+    this.append(effects, { clientId: 0, sequence: 0, lowWater: 0 }, RESULT_KINDS.none)
+    this.flush()
+  }
+
+  private append(
+    effects: readonly Decided[],
+    origin: { clientId: number; sequence: number; lowWater: number },
+    resultKind: (typeof RESULT_KINDS)[keyof typeof RESULT_KINDS],
+  ): number {
+    const group = this.gathering()
+    const revision = this.nextRevision
+    const { clientId, sequence, lowWater } = origin
+    const head = { kind: ENTRY_KINDS.write, clientId, sequence, lowWater, resultKind }
+    writeEntryHead(group.writer, head, effects.length)
+    for (const effect of effects) {
+      const held = writeEffect(group, effect, revision)
+      group.effect(effect.key, held)
+      this.pending.set(effect.key, held)
+    }
+    this.sequenced(group)
+    return revision
+  }
+
+  private gathering(): Group {
+    const last = this.groups.at(-1)
+    if (last !== undefined && last.bodyBytes < GROUP_BYTES_SOFT) return last
+    const group = new Group(this.nextRevision, this.frameBytes)
+    this.groups.push(group)
+    return group
+  }
+
+  private sequenced(group: Group): void {
+    group.count += 1
+    this.nextRevision += 1
+  }
+
+  /** Hands the oldest group to the log unless a frame is being synced. */
+  flush(): void {
+    const group = this.groups[0]
+    if (group === undefined || this.inFlight !== undefined) return
+    if (!this.ports.log.hasRoomFor(group.bodyBytes)) {
+      this.refuseForSpace()
+      return
+    }
+    this.groups.shift()
+    this.inFlight = group
+    // The next frame is likely to be about as large: memory beyond it would live on unused.
+    this.frameBytes = Math.min(Math.max(group.bodyBytes, GROUP_BYTES_MIN), GROUP_BYTES_SOFT)
+    this.lastTimeMs = Math.max(this.lastTimeMs, this.ports.now())
+    const { firstRevision, count } = group
+    const meta = { epoch: this.ports.epoch, firstRevision, count, timeMs: this.lastTimeMs }
+    this.ports.log.append(group.writer.bytes as Buffer, group.bodyBytes, meta).then(
+      () => {
+        this.committed(group)
+      },
+      (error: unknown) => {
+        if (error instanceof LogNoRoom) this.refuseForSpace(group)
+        else this.failed(group, error as Error)
+      },
+    )
+  }
+
+  private committed(group: Group): void {
+    this.inFlight = undefined
+    for (let index = 0; index < group.keys.length; index += 1) {
+      const key = group.keys[index] as string
+      if (this.pending.get(key) === group.helds[index]) this.pending.delete(key)
+    }
+    this.ports.onCommit(group)
+    this.flush()
+    group.deliver()
+    this.settle()
+  }
+
+  /**
+   * The log has no room: what gathers was never written, and is given up as a whole, because each
+   * entry may have been judged on the one before.
+   */
+  private refuseForSpace(group?: Group): void {
+    this.inFlight = undefined
+    if (group !== undefined) this.groups.unshift(group)
+    const why = this.ports.log.spaceError?.message ?? 'no space left on the volume'
+    this.giveUp(fault('NO_SPACE', `the log can't grow (${why}): free space, then try again`))
+    this.settle()
+  }
+
+  /** Nothing more is written in this epoch: the file's end is in doubt until it is reopened. */
+  private failed(group: Group, error: Error): void {
+    this.inFlight = undefined
+    this.intake = 'closed'
+    group.refuse(
+      fault('UNAVAILABLE', `the log failed while the write was under way: ${error.message}`),
+    )
+    // What gathered behind it was never written: the client may send it again.
+    this.giveUp(MOVED_ANSWER)
+    this.ports.onFailure(error)
+    this.settle()
+  }
+
+  private giveUp(answer: Answer): void {
+    const given = this.groups.splice(0)
+    this.pending.clear()
+    this.nextRevision = given[0]?.firstRevision ?? this.nextRevision
+    for (const group of given) group.refuse(answer)
+  }
+
+  /** Takes no more writes. Resolves when those taken are answered. */
+  close(): Promise<void> {
+    this.intake = 'closed'
+    if (this.inFlight === undefined && this.groups.length === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.onIdle = resolve
+    })
+  }
+
+  private settle(): void {
+    if (this.inFlight === undefined && this.groups.length === 0) this.onIdle?.()
+  }
+}
+
+function writeEffect(group: Group, effect: Decided, version: number): Held {
+  const { writer } = group
+  switch (effect.type) {
+    case 'put':
+      return writePut(writer, { ...effect, version })
+    case 'touch':
+      writeTouch(writer, effect.key, effect.held.expiresAt)
+      return effect.held
+    case 'delete':
+    case 'expire':
+      writeRemoval(writer, effect.key, effect.type)
+      return tombstone(version)
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * A shard as its primary serves it: one ordered, durable log; everything else is a view of it.
+ *
+ *   call → sequencer → log (fsync) → overlay → state (LMDB)
+ *                                      ↑ reads: overlay, then state
+ *
+ * It knows nothing of connections, batches or processes; `child/` brings those. Reads are answered
+ * at once from what is committed, writes through an `Answers` once they are durable.
+ */
+import type { ReadCall, WriteCall } from '@kv/protocol'
+import { PAGE_ENTRIES_MAX, WireWriter } from '@kv/protocol'
+import type { ShardReport } from '../link/control.js'
+import type { Answer } from './answer.js'
+import { encoded, unreadable, writeEntry, writeValue } from './answer.js'
+import { applyOverlay } from './state/applier.js'
+import type { Clock } from './clock.js'
+import { ExpirySweep } from './state/expiry.js'
+import type { Group } from './sequencer/group.js'
+import type { Held, LiveHeld } from './held.js'
+import { visibleAt } from './held.js'
+import type { Replica, ReplicaOptions } from './replica.js'
+import { openReplica } from './replica.js'
+import { readPage, sortOverlay } from './scan.js'
+import type { Origin } from './sequencer/sequencer.js'
+import { Sequencer } from './sequencer/sequencer.js'
+import { StateDamage } from './state/stored-entry.js'
+
+/** Keys a `count` looks at in one call. */
+const COUNT_KEYS_MAX = 1_500
+
+export interface ShardOptions extends ReplicaOptions {
+  readonly epoch: number
+  readonly clock: Clock
+  /** The shard can't go on in this epoch. It takes no more calls and is to be closed. */
+  readonly onFailure: (error: Error) => void
+}
+
+export class Shard {
+  readonly id: number
+  readonly epoch: number
+  private readonly replica: Replica
+  private readonly clock: Clock
+  private readonly onFailure: (error: Error) => void
+  private readonly sequencer: Sequencer
+  private readonly sweep: ExpirySweep
+  private applying: Promise<void> | undefined
+  private applyError: Error | undefined
+  private reads = 0
+  private writes = 0
+
+  private constructor(options: ShardOptions, replica: Replica) {
+    this.id = options.shard
+    this.epoch = options.epoch
+    this.replica = replica
+    this.clock = options.clock
+    this.onFailure = options.onFailure
+    this.sweep = new ExpirySweep(replica.overlay, replica.state)
+    this.sequencer = new Sequencer({
+      log: replica.log,
+      epoch: options.epoch,
+      lastRevision: replica.log.lastRevision,
+      now: () => this.clock.now(),
+      committed: (key) => this.committed(key),
+      firstCommitted: (range) => this.firstCommitted(range),
+      onCommit: (group) => {
+        this.commit(group)
+      },
+      onFailure: options.onFailure,
+    })
+  }
+
+  /** Opens the replica as primary of `epoch`. Resolves once its inherited log is committed. */
+  static async open(options: ShardOptions): Promise<Shard> {
+    const shard = new Shard(options, await openReplica(options))
+    try {
+      await shard.beginEpoch()
+    } catch (error) {
+      await shard.close()
+      throw error
+    }
+    return shard
+  }
+
+  private beginEpoch(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.sequencer.beginEpoch({
+        answer: (_position, answer) => {
+          if (answer === true) resolve()
+          else reject(new Error(`shard ${this.id} could not begin epoch ${this.epoch}`))
+        },
+      })
+    })
+  }
+
+  /** Memory that lives on until it is applied, or durable. */
+  get overlayBytes(): number {
+    return this.replica.overlay.bytes + this.sequencer.pendingBytes
+  }
+
+  /** What the next `apply` would take along. */
+  get applicableBytes(): number {
+    return this.replica.overlay.activeBytes
+  }
+
+  get isApplied(): boolean {
+    return this.replica.overlay.isEmpty
+  }
+
+  /** Why the last attempt to apply failed, until one succeeds. */
+  get applyFailure(): Error | undefined {
+    return this.applyError
+  }
+
+  /** Answers a read from what is committed. Scans and counts need `sortSome` to have finished. */
+  read(call: ReadCall, nowMs: number, writer: WireWriter): void {
+    this.reads += 1
+    switch (call.type) {
+      case 'get':
+        writeValue(writer, this.find(call.key, nowMs))
+        return
+      case 'entry':
+        writeEntry(writer, this.find(call.key, nowMs))
+        return
+      case 'has':
+        writer.boolean(this.find(call.key, nowMs) !== undefined)
+        return
+      case 'scan':
+        this.writePage(call, nowMs, writer)
+        return
+      case 'count':
+        this.writeCount(call, nowMs, writer)
+    }
+  }
+
+  /** Sorts a part of what ordered reads need. Returns whether more is left to do. */
+  sortSome(): boolean {
+    return sortOverlay(this.replica.overlay)
+  }
+
+  /** Sorts what came since `sortSome` had nothing left, so that no committed key is missed. */
+  private sortRest(): void {
+    while (this.sortSome());
+  }
+
+  private find(key: string, nowMs: number): LiveHeld | undefined {
+    return visibleAt(this.committed(key), nowMs)
+  }
+
+  private committed(key: string): Held | undefined {
+    return this.replica.overlay.get(key) ?? this.stored(key)
+  }
+
+  private stored(key: string): LiveHeld | undefined {
+    try {
+      return this.replica.state.get(key)
+    } catch (error) {
+      // Damage is never served: neither is anything else of this replica (P8).
+      if (error instanceof StateDamage) this.onFailure(error)
+      throw error
+    }
+  }
+
+  private writePage(
+    call: Extract<ReadCall, { type: 'scan' }>,
+    nowMs: number,
+    writer: WireWriter,
+  ): void {
+    const { overlay, state } = this.replica
+    const { limit, reverse, keysOnly } = call
+    this.sortRest()
+    const entries = new WireWriter()
+    let count = 0
+    const resume = readPage(overlay, state, { range: call, limit, reverse, nowMs }, (key, held) => {
+      count += 1
+      entries.text(key)
+      if (keysOnly) return
+      entries.integer(held.version)
+      entries.integer(held.expiresAt)
+      entries.binary(held.memory.bytes, held.start, held.end)
+    })
+    writer.array(1 + count * (keysOnly ? 1 : 4))
+    writeResume(writer, resume)
+    writer.raw(entries.bytes, 0, entries.position)
+  }
+
+  private writeCount(
+    call: Extract<ReadCall, { type: 'count' }>,
+    nowMs: number,
+    writer: WireWriter,
+  ): void {
+    const { overlay, state } = this.replica
+    this.sortRest()
+    let count = 0
+    const request = { range: call, limit: COUNT_KEYS_MAX, reverse: false, nowMs }
+    const resume = readPage(overlay, state, { ...request, bytesSoft: Infinity }, () => {
+      count += 1
+    })
+    writer.array(2)
+    writer.integer(count)
+    writeResume(writer, resume)
+  }
+
+  private firstCommitted(range: { from: string; to: string | undefined }): {
+    keys: string[]
+    resume: string | undefined
+  } {
+    const { overlay, state } = this.replica
+    this.sortRest()
+    const keys: string[] = []
+    const request = { range, limit: PAGE_ENTRIES_MAX, reverse: false, nowMs: this.clock.now() }
+    const resume = readPage(overlay, state, { ...request, bytesSoft: Infinity }, (key) => {
+      keys.push(key)
+    })
+    return { keys, resume }
+  }
+
+  /** Takes a write; `flush` must follow in the same turn. */
+  submit(call: WriteCall, origin: Origin): void {
+    this.writes += 1
+    this.sequencer.submit(call, origin)
+  }
+
+  /** Answers a read after the writes submitted before it. */
+  readInOrder(call: ReadCall, origin: Origin): void {
+    const answer = (): Answer => {
+      try {
+        return encoded((writer) => {
+          this.read(call, this.clock.now(), writer)
+        })
+      } catch (error) {
+        return unreadable(this.id, error)
+      }
+    }
+    this.sequencer.readInOrder(origin.answers, origin.position, answer)
+  }
+
+  /** Hands what was submitted to the log. */
+  flush(): void {
+    this.sequencer.flush()
+  }
+
+  private commit(group: Group): void {
+    const { overlay } = this.replica
+    for (let index = 0; index < group.keys.length; index += 1) {
+      overlay.put(group.keys[index] as string, group.helds[index] as Held)
+    }
+    overlay.committed(group.lastRevision, group.memoryBytes)
+  }
+
+  /** Ends entries whose time is over, through the log. A bounded number per call. */
+  expireSome(): void {
+    const due = this.sweep.due(this.clock.now())
+    if (due.length > 0) this.sequencer.expire(due)
+  }
+
+  /** Moves what is committed into the stored state, and lets go of the log that held it. */
+  apply(): Promise<void> {
+    this.applying ??= this.applyOnce().finally(() => {
+      this.applying = undefined
+    })
+    return this.applying
+  }
+
+  private async applyOnce(): Promise<void> {
+    const { overlay, state, log } = this.replica
+    try {
+      await applyOverlay(overlay, state)
+      await log.dropBefore(state.marks.appliedRevision + 1)
+      this.applyError = undefined
+    } catch (error) {
+      this.applyError = error as Error
+      throw error
+    }
+  }
+
+  report(): ShardReport {
+    const { overlay, state, log } = this.replica
+    const blocked = log.spaceError ?? this.applyError
+    return {
+      shard: this.id,
+      epoch: this.epoch,
+      revision: log.lastRevision,
+      appliedRevision: state.marks.appliedRevision,
+      keys: state.entryCount + overlay.size,
+      stateBytes: state.bytesOnDisk,
+      logBytes: log.bytesOnDisk,
+      overlayBytes: this.overlayBytes,
+      reads: this.reads,
+      writes: this.writes,
+      ...(blocked === undefined ? {} : { writesBlocked: blocked.message }),
+    }
+  }
+
+  /** Takes no more writes, waits for those it took, and lets go of the directory. */
+  async close(): Promise<void> {
+    await this.sequencer.close()
+    await this.applying?.catch(() => undefined)
+    const { log, state } = this.replica
+    await Promise.allSettled([log.close(), state.close()])
+  }
+}
+
+function writeResume(writer: WireWriter, resume: string | undefined): void {
+  if (resume === undefined) writer.nil()
+  else writer.text(resume)
+}

@@ -1,0 +1,221 @@
+/**
+ * The stored state of a replica: an LMDB environment, opened by one process at a time. The only
+ * file that knows LMDB.
+ *
+ * Writes are applied in key order and in many small transactions, so that no step holds the event
+ * loop; what makes that safe is that effects are decided and whole. The mark `applied` moves with
+ * the last transaction of a generation, `applying` with the first: after a crash in between, the
+ * log from `applied` on is replayed over what is there and the result is the same. A log that ends
+ * before `applying` no longer fits this state.
+ */
+import { mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Database, RootDatabase } from 'lmdb'
+import { open as openEnvironment } from 'lmdb'
+import type { Held, LiveHeld } from '../held.js'
+import {
+  encodeStored,
+  FoundEntry,
+  indexKey,
+  readIndexKey,
+  StateDamage,
+  storedBytes,
+} from './stored-entry.js'
+
+/** Keys of 2,048 bytes and the index's time must fit a third of a page. */
+const PAGE_BYTES = 8_192
+const DATABASES_MAX = 4
+const MARKS_KEY = 'marks'
+const INDEX_VALUE = Buffer.of(1)
+
+export interface StateMarks {
+  readonly clusterId: string
+  readonly shard: number
+  /** Everything up to here is in the state. */
+  readonly appliedRevision: number
+  /** Something up to here may be in the state. */
+  readonly applyingRevision: number
+}
+
+/** One key's outcome, to be stored. */
+export interface Change {
+  readonly key: string
+  readonly held: Held
+}
+
+type KeyCoder = {
+  writeKey(key: string, target: Buffer, position: number): number
+  readKey(source: Buffer, start: number, end: number): string
+}
+
+/** Keys are stored as their UTF-8 bytes, which is their order. */
+const utf8Keys: KeyCoder = {
+  writeKey: (key, target, position) => position + target.write(key, position),
+  readKey: (source, start, end) => source.toString('utf8', start, end),
+}
+
+export class State {
+  private readonly environment: RootDatabase
+  private readonly entries: Database<Buffer, string>
+  private readonly index: Database<Buffer, Buffer>
+  private readonly marksStore: Database<Buffer, string>
+  private readonly file: string
+  private readonly found = new FoundEntry()
+  /** Memory that LMDB's own thread reads until its transaction is done. */
+  private readonly inUse = new Set<Buffer>()
+  private currentMarks: StateMarks
+
+  private constructor(directory: string, identity: { clusterId: string; shard: number }) {
+    this.file = join(directory, 'data.mdb')
+    this.environment = openEnvironment({
+      path: directory,
+      pageSize: PAGE_BYTES,
+      maxDbs: DATABASES_MAX,
+      noMemInit: true,
+      cache: false,
+      encoding: 'binary',
+    })
+    const keyed = { encoding: 'binary', cache: false, keyEncoder: utf8Keys } as object
+    this.entries = this.environment.openDB('entries', keyed)
+    this.index = this.environment.openDB('expiry', { encoding: 'binary', keyEncoding: 'binary' })
+    this.marksStore = this.environment.openDB('marks', keyed)
+    this.currentMarks = this.readMarks(identity)
+  }
+
+  /** Opens what is there, or begins a new state in an empty directory. */
+  static open(directory: string, identity: { clusterId: string; shard: number }): State {
+    mkdirSync(directory, { recursive: true })
+    return new State(directory, identity)
+  }
+
+  private readMarks(identity: { clusterId: string; shard: number }): StateMarks {
+    const stored = this.marksStore.get(MARKS_KEY)
+    if (stored === undefined) {
+      if (this.entryCount > 0) throw new StateDamage('the state has entries but no marks')
+      return { ...identity, appliedRevision: 0, applyingRevision: 0 }
+    }
+    const marks = JSON.parse(stored.toString()) as StateMarks
+    if (marks.clusterId !== identity.clusterId || marks.shard !== identity.shard) {
+      throw new StateDamage(
+        `the state is of shard ${marks.shard} of cluster ${marks.clusterId}, ` +
+          `not of shard ${identity.shard} of cluster ${identity.clusterId}`,
+      )
+    }
+    return marks
+  }
+
+  get marks(): StateMarks {
+    return this.currentMarks
+  }
+
+  get entryCount(): number {
+    return (this.entries.getStats() as { entryCount: number }).entryCount
+  }
+
+  get hasExpiring(): boolean {
+    return (this.index.getStats() as { entryCount: number }).entryCount > 0
+  }
+
+  get bytesOnDisk(): number {
+    return statSync(this.file).size
+  }
+
+  /** The stored entry, expired or not. Valid until the next read of this state. */
+  get(key: string): LiveHeld | undefined {
+    const stored = this.entries.getBinaryFast(key) as Buffer | undefined
+    return stored === undefined ? undefined : this.found.point(stored, stored.length, key)
+  }
+
+  /** Entries of `[from, to)` in key order or in reverse; each valid until the next. */
+  *range(
+    from: string,
+    to: string | undefined,
+    reverse: boolean,
+  ): Generator<{ key: string; held: LiveHeld }> {
+    // LMDB takes an absent bound only as a present `undefined`, and has no empty key.
+    const low = from === '' ? undefined : from
+    const options = reverse
+      ? { start: to, end: low, reverse, exclusiveStart: true, inclusiveEnd: true }
+      : { start: low, end: to }
+    for (const { key, value } of this.entries.getRange({ ...options, snapshot: false } as object)) {
+      yield { key, held: this.found.point(value, value.length, key) }
+    }
+  }
+
+  /** Rows of the expiry index that are due by `nowMs`, from the earliest, after `after`. */
+  *due(
+    nowMs: number,
+    after: { expiresAt: number; key: string } | undefined,
+  ): Generator<{
+    expiresAt: number
+    key: string
+  }> {
+    const start = after === undefined ? {} : { start: indexKey(after.expiresAt, `${after.key}\0`) }
+    // Rows of the same millisecond sort before the bare time of the next one.
+    const end = indexKey(nowMs + 1, '')
+    for (const key of this.index.getKeys({ ...start, end, snapshot: false })) {
+      yield readIndexKey(key)
+    }
+  }
+
+  /**
+   * Stores changes in one transaction. Resolves when they are visible to reads that follow
+   * `refresh`; they are on disk once `flushed` resolves.
+   */
+  write(changes: readonly Change[], marks?: Partial<StateMarks>): Promise<void> {
+    const size = changes.reduce((sum, { held }) => sum + storedBytes(held), 0)
+    const memory = Buffer.allocUnsafeSlow(size)
+    this.inUse.add(memory)
+    const next = { ...this.currentMarks, ...marks }
+    const indexed = this.hasExpiring
+    // What happens to a part of the transaction happens to the whole: one promise tells.
+    const done = this.environment.batch(() => {
+      let position = 0
+      for (const { key, held } of changes) {
+        if (indexed) this.dropIndexRow(key, held)
+        if (held.memory === undefined) {
+          void this.entries.remove(key)
+          continue
+        }
+        const stored = encodeStored(held as LiveHeld, memory, position)
+        position += stored.length
+        void this.entries.put(key, stored)
+        if (held.expiresAt !== 0) void this.index.put(indexKey(held.expiresAt, key), INDEX_VALUE)
+      }
+      if (marks !== undefined)
+        void this.marksStore.put(MARKS_KEY, Buffer.from(JSON.stringify(next)))
+    })
+    this.currentMarks = next
+    return done.then(
+      () => {
+        this.inUse.delete(memory)
+      },
+      (error: unknown) => {
+        this.inUse.delete(memory)
+        throw error
+      },
+    )
+  }
+
+  /** Takes away the index row of the entry that is being replaced, so that rows can't pile up. */
+  private dropIndexRow(key: string, next: Held): void {
+    const old = this.get(key)
+    if (old !== undefined && old.expiresAt !== 0 && old.expiresAt !== next.expiresAt) {
+      void this.index.remove(indexKey(old.expiresAt, key))
+    }
+  }
+
+  /** Lets the next read see what has been committed. */
+  refresh(): void {
+    ;(this.environment as unknown as { resetReadTxn(): void }).resetReadTxn()
+  }
+
+  /** Resolves when everything written so far is on disk. */
+  async flushed(): Promise<void> {
+    await this.environment.flushed
+  }
+
+  async close(): Promise<void> {
+    await this.environment.close()
+  }
+}
