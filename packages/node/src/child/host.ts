@@ -1,0 +1,261 @@
+/**
+ * What a child hosts: its shards, the connections that talk to them, and the work that is shared
+ * (taking writes in order, applying, expiring).
+ */
+import { setImmediate as atTurnsEnd } from 'node:timers'
+import type { Call } from '@kv/protocol'
+import { BatchBody, ERROR_RULES, KvError, shardOf } from '@kv/protocol'
+import type { Logger } from 'pino'
+import type { ChildReport, Configuration, FromChild, ReplicaPlace } from '../link/control.js'
+import type { DataLink, LinkFrame, LinkRequest } from '../link/data-link.js'
+import type { Clock } from '../shard/clock.js'
+import { monotonicClock } from '../shard/clock.js'
+import { isDamage } from '../shard/replica.js'
+import { Shard } from '../shard/shard.js'
+import { BatchAnswers } from './batch-answers.js'
+import { Connection } from './connection.js'
+import { OverlayBudget } from './overlay-budget.js'
+import { ReadLane } from './read-lane.js'
+import { failureMessage } from './reply.js'
+import { WriteIntake } from './write-intake.js'
+
+const TICK_MS = 100
+
+interface Client {
+  readonly connection: Connection
+  readonly reads: ReadLane
+}
+
+export interface HostPorts {
+  readonly configuration: Configuration
+  readonly logger: Logger
+  report(message: FromChild): void
+}
+
+export class Host {
+  private readonly configuration: Configuration
+  private readonly ports: HostPorts
+  private readonly clock: Clock
+  private readonly shards = new Map<number, Shard>()
+  private readonly clients = new Map<number, Client>()
+  private readonly budget: OverlayBudget
+  private readonly writes: WriteIntake
+  private readonly ready: { connection: Connection; answers: BatchAnswers }[] = []
+  private readonly ticking: NodeJS.Timeout
+  private link: DataLink | undefined
+
+  constructor(ports: HostPorts) {
+    this.ports = ports
+    this.configuration = ports.configuration
+    this.clock = monotonicClock(ports.configuration.clock)
+    const now = (): number => this.clock.now()
+    const { overlayBytesMax, valueBytesMax } = this.configuration.limits
+    this.budget = new OverlayBudget({
+      bytesMax: overlayBytesMax,
+      shards: () => this.shards.values(),
+      now,
+      onChange: () => {
+        this.writes.resume()
+      },
+      onError: (shard, error) => {
+        ports.logger.error({ shard: shard.id, err: error }, 'could not apply writes to the state')
+      },
+    })
+    this.writes = new WriteIntake({
+      shardFor: (call) => this.shardFor(call),
+      now,
+      hasRoom: () => this.budget.hasRoom,
+      refusal: () => this.budget.refusal,
+      valueBytesMax,
+    })
+    this.ticking = setInterval(() => {
+      this.tick()
+    }, TICK_MS)
+  }
+
+  /** Connects the data plane; its frames come to `onFrame`. */
+  attach(link: DataLink): void {
+    this.link = link
+  }
+
+  private shardFor(call: Call): Shard | undefined {
+    const id = 'key' in call ? shardOf(call.key, this.configuration.shardCount) : call.shard
+    return this.shards.get(id)
+  }
+
+  onFrame(frame: LinkFrame): void {
+    switch (frame.type) {
+      case 'batch':
+        this.onBatch(frame)
+        return
+      case 'window':
+        this.clients.get(frame.connection)?.connection.taken(frame.bytes)
+        return
+      case 'open':
+        this.openConnection(frame.connection, frame.clientId)
+        return
+      case 'close':
+        this.clients.get(frame.connection)?.connection.close()
+        this.clients.delete(frame.connection)
+        return
+      case 'reply':
+        throw new Error('data link: a reply came from the coordinator')
+    }
+  }
+
+  /** Everything that came with one read of the socket has been taken. */
+  onChunkEnd(): void {
+    this.writes.flush()
+  }
+
+  private openConnection(id: number, clientId: number): void {
+    const connection = new Connection(id, clientId)
+    const reads = new ReadLane(connection, {
+      shardFor: (call) => this.shardFor(call),
+      now: () => this.clock.now(),
+      send: (to, batchId, final, message) => {
+        this.send(to, batchId, { final, message })
+      },
+      onProtocolError: (to, batchId, error) => {
+        this.endConnection(to, batchId, error)
+      },
+    })
+    this.clients.set(id, { connection, reads })
+  }
+
+  private onBatch(frame: Extract<LinkRequest, { type: 'batch' }>): void {
+    const client = this.clients.get(frame.connection)
+    if (client === undefined) return
+    try {
+      const body = new BatchBody(frame.body)
+      if (body.kind === 'reads') client.reads.take({ id: frame.batchId, body })
+      else this.onWrites(client.connection, frame, body)
+    } catch (error) {
+      this.endConnection(client.connection, frame.batchId, error)
+    }
+  }
+
+  private onWrites(
+    connection: Connection,
+    frame: Extract<LinkRequest, { type: 'batch' }>,
+    body: BatchBody,
+  ): void {
+    const answers = new BatchAnswers(frame.batchId, body.callCount, () => {
+      this.answered(connection, answers)
+    })
+    this.writes.take({
+      body,
+      clientId: connection.clientId,
+      answers,
+      deadlineMs: this.clock.now() + frame.remainingMs,
+      onProtocolError: (error) => {
+        this.endConnection(connection, frame.batchId, error)
+      },
+    })
+    this.budget.onWrites()
+  }
+
+  /** Replies leave at the end of the turn, so that what several logs made ready travels together. */
+  private answered(connection: Connection, answers: BatchAnswers): void {
+    this.ready.push({ connection, answers })
+    if (this.ready.length > 1) return
+    atTurnsEnd(() => {
+      for (const { connection: to, answers: ready } of this.ready.splice(0)) {
+        this.send(to, ready.batchId, ready.take())
+      }
+    })
+  }
+
+  private send(
+    connection: Connection,
+    batchId: number,
+    reply: { readonly final: boolean; readonly message: Uint8Array },
+  ): void {
+    if (connection.isClosed) return
+    connection.sent(reply.message.length)
+    this.link?.reply(connection.id, batchId, reply.final, reply.message)
+  }
+
+  private endConnection(connection: Connection, batchId: number, error: unknown): void {
+    if (!(error instanceof KvError)) throw error
+    this.ports.logger.warn(
+      { client: connection.clientId, err: error },
+      'a client broke the protocol',
+    )
+    const message = failureMessage(ERROR_RULES.PROTOCOL.wire, error.message)
+    this.send(connection, batchId, { final: true, message })
+    connection.close()
+    this.clients.delete(connection.id)
+  }
+
+  private tick(): void {
+    for (const shard of this.shards.values()) shard.expireSome()
+    this.budget.onTick()
+  }
+
+  /** Opens a replica as primary; reports `opened` or `failed`. */
+  async open(place: ReplicaPlace): Promise<void> {
+    const { shard: id, epoch, directory, create } = place
+    try {
+      const shard = await Shard.open({
+        shard: id,
+        epoch,
+        directory,
+        create,
+        clusterId: this.configuration.clusterId,
+        clock: this.clock,
+        onFailure: (error) => {
+          void this.fail(id, epoch, error)
+        },
+      })
+      this.shards.set(id, shard)
+      this.ports.report({ type: 'opened', shard: id, epoch })
+    } catch (error) {
+      this.reportFailure(id, epoch, error as Error)
+    }
+  }
+
+  /** The shard can't go on: lets go of it, so that it can be opened again, here or elsewhere. */
+  private async fail(id: number, epoch: number, error: Error): Promise<void> {
+    const shard = this.shards.get(id)
+    if (shard === undefined || shard.epoch !== epoch) return
+    this.shards.delete(id)
+    await shard.close()
+    this.reportFailure(id, epoch, error)
+  }
+
+  private reportFailure(shard: number, epoch: number, error: Error): void {
+    this.ports.logger.error({ shard, epoch, err: error }, 'shard failed')
+    const damaged = isDamage(error)
+    this.ports.report({ type: 'failed', shard, epoch, reason: error.message, damaged })
+  }
+
+  /** Lets go of a shard: what was taken is answered, what comes now is answered «moved». */
+  async release(id: number, epoch: number): Promise<void> {
+    const shard = this.shards.get(id)
+    if (shard !== undefined && shard.epoch === epoch) {
+      this.shards.delete(id)
+      await shard.close()
+    }
+    this.ports.report({ type: 'released', shard: id, epoch })
+  }
+
+  measure(): ChildReport {
+    const { rss, heapUsed } = process.memoryUsage()
+    const { user, system } = process.cpuUsage()
+    return {
+      rssBytes: rss,
+      heapBytes: heapUsed,
+      cpuMs: (user + system) / 1_000,
+      shards: [...this.shards.values()].map((shard) => shard.report()),
+    }
+  }
+
+  /** Answers what was taken, closes every shard. */
+  async close(): Promise<void> {
+    clearInterval(this.ticking)
+    const closing = [...this.shards.values()]
+    this.shards.clear()
+    await Promise.all(closing.map((shard) => shard.close()))
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Entry point of a shard child: connects the two channels of its parent to a host of shards.
+ *
+ * It outlives its parent only for as long as it takes to finish what it acknowledged.
+ */
+import { Socket } from 'node:net'
+import { pino } from 'pino'
+import type { FromChild, ToChild } from '../link/control.js'
+import { isControl } from '../link/control.js'
+import { DataLink } from '../link/data-link.js'
+import { Host } from './host.js'
+
+/** The parent's end of the data socket is the fork's fifth stdio entry. */
+const DATA_SOCKET_FD = 4
+/** How long to finish at most once the parent is gone or has asked to stop. */
+const FINISH_MS = 8_000
+
+let host: Host | undefined
+let isEnding = false
+
+function report(message: FromChild): void {
+  if (process.connected) process.send?.(message)
+}
+
+function configure(configuration: Extract<ToChild, { type: 'configure' }>['configuration']): void {
+  const logger = pino({
+    level: configuration.logLevel,
+    base: { child: configuration.childId, pid: process.pid },
+  })
+  const configured = new Host({ configuration, logger, report })
+  host = configured
+  const link = new DataLink(new Socket({ fd: DATA_SOCKET_FD, readable: true, writable: true }), {
+    onFrame: (frame) => {
+      configured.onFrame(frame)
+    },
+    onChunkEnd: () => {
+      configured.onChunkEnd()
+    },
+    onEnd: () => {
+      void end()
+    },
+  })
+  configured.attach(link)
+  // A failed commit of LMDB rejects a promise of its own besides ours (lmdb 3.5.6); ours is
+  // handled where it was made. Anything else unforeseen must end the process: it is replaced.
+  process.on('unhandledRejection', (reason) => {
+    if (isCommitFailure(reason)) return
+    logger.fatal({ err: reason }, 'unhandled rejection')
+    process.exit(1)
+  })
+  report({ type: 'started' })
+}
+
+function isCommitFailure(reason: unknown): boolean {
+  return reason instanceof Error && /commit|MDB_|No space|I\/O error/i.test(reason.message)
+}
+
+async function end(): Promise<void> {
+  if (isEnding) return
+  isEnding = true
+  setTimeout(() => process.exit(1), FINISH_MS).unref()
+  await host?.close()
+  process.exit(0)
+}
+
+process.on('message', (message: unknown) => {
+  if (!isControl<ToChild>(message)) return
+  switch (message.type) {
+    case 'configure':
+      configure(message.configuration)
+      return
+    case 'open':
+      void host?.open(message.place)
+      return
+    case 'release':
+      void host?.release(message.shard, message.epoch)
+      return
+    case 'ping':
+      report({ type: 'pong', nonce: message.nonce })
+      return
+    case 'report':
+      if (host !== undefined) {
+        report({ type: 'report', nonce: message.nonce, report: host.measure() })
+      }
+      return
+    case 'stop':
+      void end()
+  }
+})
+process.on('disconnect', () => void end())
+// A terminal sends these to the whole group; the parent decides when a child ends.
+process.on('SIGINT', () => undefined)
+process.on('SIGTERM', () => undefined)

@@ -1,0 +1,105 @@
+/**
+ * Decides when which shard's overlay is applied to its stored state.
+ *
+ * All shards of a child share one budget of measured bytes. Above `startBytes` the largest overlay
+ * is applied, one shard at a time; after a second of quiet the small ones are, too. At the limit
+ * writers wait (`hasRoom`). A single shard is applied at `shardBytesMax` at the latest, which
+ * bounds what a restart has to replay.
+ */
+import type { Shard } from '../shard/shard.js'
+
+/** About 50 ms of replay. */
+const SHARD_BYTES_MAX = 16 * 1_048_576
+/** Applying begins at this part of the budget, so that writers need not wait for its end. */
+const START_PART = 0.5
+const QUIET_MS = 1_000
+const RETRY_MS = 1_000
+
+export interface OverlayBudgetPorts {
+  readonly bytesMax: number
+  shards(): Iterable<Shard>
+  now(): number
+  /** Room was made, or it became clear that none will be made soon. */
+  onChange(): void
+  onError(shard: Shard, error: Error): void
+}
+
+export class OverlayBudget {
+  private readonly ports: OverlayBudgetPorts
+  private applying: Shard | undefined
+  private lastWriteMs = 0
+  private failure: Error | undefined
+  private retryAtMs = 0
+
+  constructor(ports: OverlayBudgetPorts) {
+    this.ports = ports
+  }
+
+  /** Whether writes may be taken. */
+  get hasRoom(): boolean {
+    return this.bytes() < this.ports.bytesMax
+  }
+
+  /** Why applying does not get on, while it does not. */
+  get refusal(): Error | undefined {
+    return this.failure
+  }
+
+  private bytes(): number {
+    let bytes = 0
+    for (const shard of this.ports.shards()) bytes += shard.overlayBytes
+    return bytes
+  }
+
+  /** Writes were taken: begins to apply if it is time. */
+  onWrites(): void {
+    this.lastWriteMs = this.ports.now()
+    this.applyLargest()
+  }
+
+  /** Called a few times a second. */
+  onTick(): void {
+    const nowMs = this.ports.now()
+    if (nowMs - this.lastWriteMs < QUIET_MS) this.applyLargest()
+    else if (nowMs >= this.retryAtMs) this.applyIfNot(this.largest())
+  }
+
+  private applyLargest(): void {
+    if (this.applying !== undefined || this.ports.now() < this.retryAtMs) return
+    const largest = this.largest()
+    if (largest === undefined) return
+    const isDue = this.bytes() >= this.ports.bytesMax * START_PART
+    if (isDue || largest.applicableBytes >= SHARD_BYTES_MAX) this.applyIfNot(largest)
+  }
+
+  private largest(): Shard | undefined {
+    let largest: Shard | undefined
+    for (const shard of this.ports.shards()) {
+      if (shard.isApplied) continue
+      if (largest === undefined || shard.applicableBytes > largest.applicableBytes) largest = shard
+    }
+    return largest
+  }
+
+  private applyIfNot(shard: Shard | undefined): void {
+    if (shard === undefined || this.applying !== undefined) return
+    this.applying = shard
+    shard.apply().then(
+      () => {
+        this.applied(undefined)
+      },
+      (error: unknown) => {
+        this.ports.onError(shard, error as Error)
+        this.applied(error as Error)
+      },
+    )
+  }
+
+  private applied(error: Error | undefined): void {
+    this.applying = undefined
+    this.failure = error
+    if (error !== undefined) this.retryAtMs = this.ports.now() + RETRY_MS
+    this.ports.onChange()
+    if (error === undefined) this.applyLargest()
+  }
+}

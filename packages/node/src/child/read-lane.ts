@@ -1,0 +1,179 @@
+/**
+ * Answers the read batches of one connection, in order.
+ *
+ * In the common case a batch is answered in the turn it came and in one message. A large reply is
+ * cut into parts, and the lane stops while the client has too much unread; a batch of very many
+ * calls is worked off in slices, so that it holds nobody else up.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { BatchBody, ReadCall } from '@kv/protocol'
+import { MOVED_ANSWER, unreadable, writeAnswer } from '../shard/answer.js'
+import type { Shard } from '../shard/shard.js'
+import type { Connection } from './connection.js'
+import { Reply } from './reply.js'
+
+/** A part of a reply leaves when it has this size; one value may pass it. */
+const PART_BYTES_SOFT = 262_144
+const SLICE_CALLS = 2_048
+const ANSWER_BYTES = 64
+
+export interface ReadBatch {
+  readonly id: number
+  readonly body: BatchBody
+}
+
+export interface ReadLanePorts {
+  shardFor(call: ReadCall): Shard | undefined
+  now(): number
+  send(connection: Connection, batchId: number, final: boolean, message: Uint8Array): void
+  /** The client broke the protocol with this batch. */
+  onProtocolError(connection: Connection, batchId: number, error: unknown): void
+}
+
+export class ReadLane {
+  private readonly connection: Connection
+  private readonly ports: ReadLanePorts
+  private readonly waiting: ReadBatch[] = []
+  private isBusy = false
+
+  constructor(connection: Connection, ports: ReadLanePorts) {
+    this.connection = connection
+    this.ports = ports
+  }
+
+  take(batch: ReadBatch): void {
+    if (this.isBusy || !this.connection.hasRoom) {
+      this.waiting.push(batch)
+      this.resumeWithRoom()
+      return
+    }
+    this.answer(batch)
+  }
+
+  private answer(batch: ReadBatch): void {
+    try {
+      if (!this.answerAtOnce(batch)) {
+        this.isBusy = true
+        void this.work(batch, 0)
+      }
+    } catch (error) {
+      this.ports.onProtocolError(this.connection, batch.id, error)
+    }
+  }
+
+  /** The whole batch in this turn and one message, unless it is large or needs preparation. */
+  private answerAtOnce({ id, body }: ReadBatch): boolean {
+    if (body.callCount > SLICE_CALLS) return false
+    const reply = new Reply(id, body.callCount * ANSWER_BYTES)
+    const nowMs = this.ports.now()
+    for (let position = 0; position < body.callCount; position += 1) {
+      const call = body.next()
+      if (needsOrder(call, this.ports) || reply.bytes > PART_BYTES_SOFT) {
+        const answered = Array.from({ length: position }, (_, index) => index)
+        if (position > 0) this.send(id, false, reply.part(answered, false))
+        this.isBusy = true
+        void this.work({ id, body }, position, call as ReadCall)
+        return true
+      }
+      this.answerCall(call as ReadCall, nowMs, reply)
+    }
+    this.send(id, true, reply.full(body.callCount))
+    return true
+  }
+
+  /** Works off a batch from `start` on, in parts and slices. */
+  private async work(batch: ReadBatch, start: number, first?: ReadCall): Promise<void> {
+    try {
+      await this.workOff(batch, start, first)
+    } catch (error) {
+      this.ports.onProtocolError(this.connection, batch.id, error)
+    }
+    this.isBusy = false
+    this.next()
+  }
+
+  private async workOff({ id, body }: ReadBatch, start: number, first?: ReadCall): Promise<void> {
+    let position = start
+    let call = first
+    do {
+      await this.untilRoom()
+      if (this.connection.isClosed) return
+      const reply = new Reply(id, SLICE_CALLS * ANSWER_BYTES)
+      const answered: number[] = []
+      const nowMs = this.ports.now()
+      while (position < body.callCount && answered.length < SLICE_CALLS) {
+        call ??= body.next() as ReadCall
+        if (needsOrder(call, this.ports)) await this.sort(call)
+        this.answerCall(call, nowMs, reply)
+        call = undefined
+        answered.push(position)
+        position += 1
+        if (reply.bytes > PART_BYTES_SOFT) break
+      }
+      const final = position === body.callCount
+      this.send(id, final, reply.part(answered, final))
+      if (!final) await nextTurn()
+    } while (position < body.callCount)
+  }
+
+  private async sort(call: ReadCall): Promise<void> {
+    for (;;) {
+      const shard = this.ports.shardFor(call)
+      if (shard === undefined || !shard.sortSome()) return
+      await nextTurn()
+    }
+  }
+
+  private answerCall(call: ReadCall, nowMs: number, reply: Reply): void {
+    const shard = this.ports.shardFor(call)
+    if (shard === undefined) {
+      writeAnswer(reply.writer, MOVED_ANSWER)
+      return
+    }
+    const start = reply.writer.position
+    try {
+      shard.read(call, nowMs, reply.writer)
+    } catch (error) {
+      reply.writer.position = start
+      writeAnswer(reply.writer, unreadable(shard.id, error))
+    }
+  }
+
+  private send(batchId: number, final: boolean, message: Uint8Array): void {
+    this.ports.send(this.connection, batchId, final, message)
+  }
+
+  private untilRoom(): Promise<void> | undefined {
+    if (this.connection.hasRoom || this.connection.isClosed) return undefined
+    return new Promise((resolve) => {
+      this.connection.whenRoom(resolve)
+    })
+  }
+
+  private resumeWithRoom(): void {
+    if (this.isBusy) return
+    this.connection.whenRoom(() => {
+      this.next()
+    })
+  }
+
+  private next(): void {
+    while (!this.isBusy && this.waiting.length > 0) {
+      if (this.connection.isClosed) {
+        this.waiting.length = 0
+        return
+      }
+      if (!this.connection.hasRoom) {
+        this.resumeWithRoom()
+        return
+      }
+      this.answer(this.waiting.shift() as ReadBatch)
+    }
+  }
+}
+
+/** Whether the call reads in key order from a shard that has unsorted keys. */
+function needsOrder(call: { readonly type: string }, ports: ReadLanePorts): boolean {
+  if (call.type !== 'scan' && call.type !== 'count') return false
+  return ports.shardFor(call as ReadCall)?.sortSome() === true
+}
