@@ -113,6 +113,7 @@ export class BatchBody {
     if (this.sequences !== undefined && this.sequences.length !== this.callCount) {
       throw protocolError('resent calls and their sequence numbers differ in count')
     }
+    if (this.callCount === 0) throw protocolError('a batch without calls')
   }
 
   private readSequences(): number[] {

@@ -19,8 +19,8 @@
  * No other answer is a map, so a batch without faults pays nothing for them.
  */
 import type { Outcome } from './errors.js'
-import { protocolError } from './errors.js'
-import { BATCH_CALLS_MAX, HELLO_TEXT_BYTES_MAX } from './limits.js'
+import { clipErrorText, protocolError } from './errors.js'
+import { ERROR_TEXT_BYTES_MAX } from './limits.js'
 import type { WireReader } from './wire-reader.js'
 import type { WireWriter } from './wire-writer.js'
 
@@ -41,7 +41,7 @@ export function writeFault(writer: WireWriter, fault: Fault): void {
   writer.integer(fault.code)
   writer.array(2)
   writer.integer(OUTCOMES.indexOf(fault.outcome))
-  writer.text(fault.message)
+  writer.text(clipErrorText(fault.message))
 }
 
 const FAULT_BYTES = Uint8Array.of(FAULT_HEAD)
@@ -52,7 +52,7 @@ export function readFault(reader: WireReader): Fault | undefined {
   reader.position += 1
   const code = reader.unsigned()
   reader.tuple(2)
-  return { code, outcome: outcomeOf(reader.unsigned()), message: reader.text(HELLO_TEXT_BYTES_MAX) }
+  return { code, outcome: outcomeOf(reader.unsigned()), message: reader.text(ERROR_TEXT_BYTES_MAX) }
 }
 
 export function outcomeOf(wire: number): Outcome {
@@ -86,7 +86,15 @@ export function readReplyHead(reader: WireReader, callCount: number): number[] |
     reader.tuple(callCount)
     return undefined
   }
-  const positions = Array.from({ length: reader.array(BATCH_CALLS_MAX) }, () => reader.unsigned())
+  const positions = Array.from({ length: reader.array(callCount) }, () =>
+    readPosition(reader, callCount),
+  )
   reader.tuple(positions.length)
   return positions
+}
+
+function readPosition(reader: WireReader, callCount: number): number {
+  const position = reader.unsigned()
+  if (position >= callCount) throw protocolError(`answer ${position} in a batch of ${callCount}`)
+  return position
 }

@@ -5,8 +5,8 @@
  * connection that carried it must be closed. Views into the received bytes are handed out for
  * `body`: they live as long as the message's memory.
  */
-import { protocolError } from './errors.js'
-import { HELLO_TEXT_BYTES_MAX, MESSAGE_BYTES_MAX } from './limits.js'
+import { clipErrorText, protocolError } from './errors.js'
+import { ERROR_TEXT_BYTES_MAX, HELLO_TEXT_BYTES_MAX, MESSAGE_BYTES_MAX } from './limits.js'
 import type { ClientMessage, Message, NodeMessage } from './messages.js'
 import { MESSAGE_TAGS } from './messages.js'
 import { readTopology, writeTopology } from './topology.js'
@@ -69,7 +69,7 @@ function writeMessage(writer: WireWriter, message: Message): void {
       writer.integer(message.batchId)
       writer.integer(message.code)
       writer.integer(message.outcome)
-      writer.text(message.message)
+      writer.text(clipErrorText(message.message))
       return
     case 'ping':
     case 'pong':
@@ -79,7 +79,7 @@ function writeMessage(writer: WireWriter, message: Message): void {
     case 'failure':
       begin(writer, message.type, 2)
       writer.integer(message.code)
-      writer.text(message.message)
+      writer.text(clipErrorText(message.message))
   }
 }
 
@@ -155,7 +155,7 @@ function readNodeMessage(reader: WireReader, tag: number, fields: number): NodeM
         batchId: reader.unsigned(),
         code: reader.unsigned(),
         outcome: reader.unsigned(),
-        message: reader.text(HELLO_TEXT_BYTES_MAX),
+        message: reader.text(ERROR_TEXT_BYTES_MAX),
       }
     case MESSAGE_TAGS.topology:
       expectFields(tag, fields, 1)
@@ -171,7 +171,7 @@ function readNodeMessage(reader: WireReader, tag: number, fields: number): NodeM
       return {
         type: 'failure',
         code: reader.unsigned(),
-        message: reader.text(HELLO_TEXT_BYTES_MAX),
+        message: reader.text(ERROR_TEXT_BYTES_MAX),
       }
     default:
       throw protocolError(`no message from a node has type ${tag}`)

@@ -6,6 +6,8 @@
  * plain `TypeError`s and not in this table.
  */
 
+import { ERROR_TEXT_BYTES_MAX } from './limits.js'
+
 /** What became of the call: it took effect, it did not, or nobody can tell. */
 export type Outcome = 'applied' | 'not-applied' | 'unknown'
 
@@ -110,6 +112,15 @@ export class KvError extends Error {
     if (options.results !== undefined) this.results = options.results
     if (options.issues !== undefined) this.issues = options.issues
   }
+}
+
+/**
+ * An error's message as it may travel: what is too long for `ERROR_TEXT_BYTES_MAX` is cut. It is for
+ * people, and no reason to end a connection.
+ */
+export function clipErrorText(message: string): string {
+  const unitsMax = Math.floor(ERROR_TEXT_BYTES_MAX / 3)
+  return message.length <= unitsMax ? message : `${message.slice(0, unitsMax - 1)}…`
 }
 
 /** Bytes from the other end break the protocol: the connection that carried them must end. */

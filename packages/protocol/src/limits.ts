@@ -48,6 +48,9 @@ export const CHILDREN_MAX = 256
 /** Longest token, client name or other free text in HELLO, in bytes. */
 export const HELLO_TEXT_BYTES_MAX = 4_096
 
+/** Longest message of an error on the wire, in bytes; longer ones are cut. */
+export const ERROR_TEXT_BYTES_MAX = 4_096
+
 /** The limits a node announces to its clients. */
 export interface NodeLimits {
   readonly valueBytesMax: number

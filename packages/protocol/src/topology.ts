@@ -4,6 +4,7 @@
  * It is pushed whenever it changes and only ever replaced by one of a higher version. What
  * operators see besides (pids, copies, revisions) is the node's own business.
  */
+import { protocolError } from './errors.js'
 import { CHILDREN_MAX, SHARDS_MAX } from './limits.js'
 import type { WireReader } from './wire-reader.js'
 import type { WireWriter } from './wire-writer.js'
@@ -47,7 +48,7 @@ export function writeTopology(writer: WireWriter, topology: Topology): void {
 export function readTopology(reader: WireReader): Topology {
   reader.tuple(5)
   const version = reader.unsigned()
-  const shardCount = reader.unsigned()
+  const shardCount = readShardCount(reader)
   const children = Array.from({ length: reader.array(CHILDREN_MAX) }, () => {
     reader.tuple(2)
     return { id: reader.unsigned(), port: reader.unsigned() }
@@ -57,12 +58,20 @@ export function readTopology(reader: WireReader): Topology {
   return { version, shardCount, children, primaries, epochs }
 }
 
+/** Everything by shard has this length, so it is checked before anything is read for it. */
+function readShardCount(reader: WireReader): number {
+  const count = reader.unsigned()
+  const isPowerOfTwo = Number.isInteger(Math.log2(count))
+  if (count > SHARDS_MAX || !isPowerOfTwo) throw protocolError(`a topology of ${count} shards`)
+  return count
+}
+
 function writeIntegers(writer: WireWriter, values: readonly number[]): void {
   writer.array(values.length)
   for (const value of values) writer.integer(value)
 }
 
 function readIntegers(reader: WireReader, count: number): number[] {
-  reader.tuple(Math.min(count, SHARDS_MAX))
+  reader.tuple(count)
   return Array.from({ length: count }, () => reader.unsigned())
 }

@@ -4,7 +4,7 @@
  * Node's `Buffer` has slices that beat `TextDecoder` several times on short strings; a browser has
  * only the latter. This file is the one place that knows the difference.
  */
-import { protocolError } from './errors.js'
+import { KvError } from './errors.js'
 
 /** The part of Node's Buffer used here; absent in browsers. */
 interface NodeBytes extends Uint8Array {
@@ -94,7 +94,7 @@ export function readUtf8(source: Uint8Array, start: number, end: number): string
   try {
     return decoder.decode(source.subarray(start, end))
   } catch (cause) {
-    throw Object.assign(protocolError('text is not valid UTF-8'), { cause })
+    throw new KvError('PROTOCOL', 'text is not valid UTF-8', { cause })
   }
 }
 
