@@ -11,18 +11,12 @@ import { encoded, fault, writeEntry } from '../answer.js'
 import { count } from './counter.js'
 import type { Held, LiveHeld } from '../held.js'
 import { copyValue, visibleAt } from '../held.js'
+import type { Put } from './record.js'
 import { RESULT_KINDS } from './record.js'
 
 /** One change, decided. `version` is not in it: that is the revision the sequencer gives. */
 export type Decided =
-  | {
-      readonly type: 'put'
-      readonly key: string
-      readonly source: Uint8Array
-      readonly start: number
-      readonly end: number
-      readonly expiresAt: number
-    }
+  | (Put & { readonly type: 'put' })
   | { readonly type: 'delete' | 'expire'; readonly key: string }
   | { readonly type: 'touch'; readonly key: string; readonly held: LiveHeld }
 

@@ -65,26 +65,25 @@ export function writeEntryHead(writer: WireWriter, head: EntryHead, effectCount:
   writer.array(effectCount)
 }
 
+/** A value to be stored under a key: `source[start, end)`. */
+export interface Put {
+  readonly key: string
+  readonly source: Uint8Array
+  readonly start: number
+  readonly end: number
+  readonly expiresAt: number
+}
+
 /** Writes a put and returns the entry it makes, whose value lies in the writer's memory. */
-export function writePut(
-  writer: WireWriter,
-  put: {
-    readonly key: string
-    readonly source: Uint8Array
-    readonly start: number
-    readonly end: number
-    readonly version: number
-    readonly expiresAt: number
-  },
-): LiveHeld {
+export function writePut(writer: WireWriter, put: Put, version: number): LiveHeld {
+  const { expiresAt } = put
   writer.array(4)
   writer.integer(EFFECTS.put)
   writer.text(put.key)
-  writer.integer(put.expiresAt)
+  writer.integer(expiresAt)
   writer.binary(put.source, put.start, put.end)
   const end = writer.position
-  const start = end - (put.end - put.start)
-  return { version: put.version, expiresAt: put.expiresAt, memory: writer, start, end }
+  return { version, expiresAt, memory: writer, start: end - (put.end - put.start), end }
 }
 
 /** Writes the end of a key: asked for, or because its time was over. */

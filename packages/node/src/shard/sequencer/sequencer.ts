@@ -292,7 +292,7 @@ function writeEffect(group: Group, effect: Decided, version: number): Held {
   const { writer } = group
   switch (effect.type) {
     case 'put':
-      return writePut(writer, { ...effect, version })
+      return writePut(writer, effect, version)
     case 'touch':
       writeTouch(writer, effect.key, effect.held.expiresAt)
       return effect.held
