@@ -160,7 +160,7 @@ function writeTagged(writer: WireWriter, call: Call): void {
       writer.text(call.key)
       writer.binary(call.source, call.start, call.end)
       writer.integer(EXPIRY_TAGS[call.expiry.kind])
-      writer.integer('ms' in call.expiry ? call.expiry.ms : 0)
+      writer.number('ms' in call.expiry ? call.expiry.ms : 0)
       // Versions are positive, so 0 is free to say «must not exist».
       writeOptional(writer, call.ifVersion === null ? 0 : call.ifVersion)
       return

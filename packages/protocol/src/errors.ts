@@ -100,8 +100,8 @@ export class KvError extends Error {
   readonly code: ErrorCode
   readonly retryable: boolean
   readonly outcome: Outcome
-  readonly results?: readonly unknown[]
-  readonly issues?: readonly unknown[]
+  declare readonly results?: readonly unknown[]
+  declare readonly issues?: readonly unknown[]
 
   constructor(code: ErrorCode, message: string, options: KvErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })

@@ -54,7 +54,8 @@ const { anyValue } = fc.letrec<{ anyValue: unknown }>((tie) => {
     fc.bigInt(),
     fc.bigInt({ min: -(2n ** 300n), max: 2n ** 300n }),
     anyText,
-    fc.date({ noInvalidDate: false }),
+    // Node.js 20 does not take two invalid Dates for equal: they have a test of their own.
+    fc.date({ noInvalidDate: true }),
     typedArrays,
   )
   const pairs = fc.array(fc.tuple(inner, inner), { maxLength: 5 })
@@ -81,7 +82,7 @@ describe('values: what is carried', () => {
   test('values: any value → comes back equal', () => {
     fc.assert(
       fc.property(storable, (value) => assert.deepStrictEqual(roundTrip(value), value)),
-      { numRuns: 1_000 },
+      { numRuns: 400 },
     )
   })
 
@@ -134,6 +135,12 @@ describe('values: what is carried', () => {
     assert.deepStrictEqual(result[0], value)
     expect(Object.getPrototypeOf(result[0])).toBe(Object.prototype)
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
+  })
+
+  test('values: an invalid Date → comes back invalid', () => {
+    const [date] = roundTrip([new Date(Number.NaN)]) as [Date]
+    expect(date).toBeInstanceOf(Date)
+    expect(date.getTime()).toBeNaN()
   })
 
   test('values: an object met twice without a cycle → written twice', () => {
@@ -331,11 +338,11 @@ describe('values: Node and browser', () => {
       fc.property(storable, (value) => {
         const inNode = encode(value)
         const inBrowser = encode(value, browser)
-        expect(Buffer.compare(inBrowser, inNode)).toBe(0)
+        assert.equal(Buffer.compare(inBrowser, inNode), 0)
         assert.deepStrictEqual(browser.decodeValue(inNode), value)
         assert.deepStrictEqual(protocol.decodeValue(Buffer.from(inBrowser)), value)
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     )
   })
 
@@ -347,7 +354,7 @@ describe('values: Node and browser', () => {
         bytes[index] = (bytes[index] ?? 0) ^ flip
         assert.deepStrictEqual(outcomeOf(browser, bytes), outcomeOf(protocol, bytes))
       }),
-      { numRuns: 1_000 },
+      { numRuns: 400 },
     )
   })
 
