@@ -44,5 +44,6 @@ export function isExpired(held: Held, nowMs: number): boolean {
 
 /** The value in memory of its own: for what outlives the memory it was found in. */
 export function copyValue(held: LiveHeld): Uint8Array {
-  return held.memory.bytes.slice(held.start, held.end)
+  // Not `slice`: that of a Buffer is a view.
+  return new Uint8Array(held.memory.bytes.subarray(held.start, held.end))
 }
