@@ -93,11 +93,12 @@ export class ValueReader {
 
   /** Consumes a mark if one is next. */
   private mark(): number | undefined {
-    const start = this.reader.position
-    const payload = this.payload()
-    const kind = payload[0]
-    if (payload.length === 1 && (kind === VALUE_KINDS.map || kind === VALUE_KINDS.set)) return kind
-    this.reader.position = start
+    const { reader } = this
+    const start = reader.position
+    const length = reader.extensionLength(VALUE_EXTENSION)
+    const kind = reader.bytes[reader.position - length]
+    if (length === 1 && (kind === VALUE_KINDS.map || kind === VALUE_KINDS.set)) return kind
+    reader.position = start
     return undefined
   }
 
@@ -106,32 +107,30 @@ export class ValueReader {
     this.depth += 1
   }
 
-  private payload(): Uint8Array {
-    const length = this.reader.extensionLength(VALUE_EXTENSION)
-    return this.reader.bytes.subarray(this.reader.position - length, this.reader.position)
-  }
-
   private extension(): unknown {
-    const payload = this.payload()
-    const kind = payload[0]
-    if (kind === undefined) throw protocolError('a value without a kind')
-    const data = payload.subarray(1)
-    switch (kind) {
-      case VALUE_KINDS.undefined:
-        expectBytes(data, 0)
-        return undefined
-      case VALUE_KINDS.bigint:
-        return bigintOfBytes(data)
-      case VALUE_KINDS.negativeBigint:
-        return -bigintOfBytes(data)
-      case VALUE_KINDS.date:
-        expectBytes(data, 8)
-        return dateOf(data)
-      case VALUE_KINDS.utf16:
-        return textOfUnits(data)
-      default:
-        return typedArrayOf(kind, data)
-    }
+    const { reader } = this
+    const length = reader.extensionLength(VALUE_EXTENSION)
+    if (length === 0) throw protocolError('a value without a kind')
+    const start = reader.position - length
+    const kind = reader.bytes[start] as number
+    // By far the most frequent, and without data.
+    if (kind === VALUE_KINDS.undefined && length === 1) return undefined
+    return extensionOf(kind, reader.bytes.subarray(start + 1, reader.position))
+  }
+}
+
+function extensionOf(kind: number, data: Uint8Array): unknown {
+  switch (kind) {
+    case VALUE_KINDS.bigint:
+      return bigintOfBytes(data)
+    case VALUE_KINDS.negativeBigint:
+      return -bigintOfBytes(data)
+    case VALUE_KINDS.date:
+      return dateOf(data)
+    case VALUE_KINDS.utf16:
+      return textOfUnits(data)
+    default:
+      return typedArrayOf(kind, data)
   }
 }
 
@@ -164,18 +163,22 @@ function mapOf(items: readonly unknown[]): Map<unknown, unknown> {
 }
 
 function dateOf(data: Uint8Array): Date {
-  const ms = viewOf(data).getFloat64(0)
+  if (data.length !== 8) throw protocolError(`a date of ${data.length} bytes`)
+  const ms = new DataView(data.buffer, data.byteOffset, 8).getFloat64(0)
   const date = new Date(ms)
   if (date.getTime() !== ms && !Number.isNaN(ms)) throw protocolError(`no date is ${ms} ms`)
   return date
 }
 
+/** Units that become a string at once; each is an argument of a call. */
+const UNITS_AT_ONCE = 4_096
+
 function textOfUnits(data: Uint8Array): string {
   if (data.length % 2 !== 0) throw protocolError('half a UTF-16 unit')
-  const view = viewOf(data)
+  const units = new Uint16Array(copyOf(data).buffer)
   let text = ''
-  for (let index = 0; index < data.length; index += 2) {
-    text += String.fromCharCode(view.getUint16(index, true))
+  for (let start = 0; start < units.length; start += UNITS_AT_ONCE) {
+    text += String.fromCharCode(...units.subarray(start, start + UNITS_AT_ONCE))
   }
   return text
 }
@@ -187,12 +190,4 @@ function typedArrayOf(kind: number, data: Uint8Array): ArrayBufferView {
     throw protocolError(`${data.length} bytes are no whole ${constructor.name}`)
   }
   return new constructor(copyOf(data).buffer)
-}
-
-function expectBytes(data: Uint8Array, length: number): void {
-  if (data.length !== length) throw protocolError(`${data.length} bytes where ${length} are due`)
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -179,10 +179,6 @@ function mapItems(map: object): unknown[] {
 }
 
 function unitsOf(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length * 2)
-  const view = new DataView(bytes.buffer)
-  for (let index = 0; index < text.length; index += 1) {
-    view.setUint16(index * 2, text.charCodeAt(index), true)
-  }
-  return bytes
+  const units = Uint16Array.from({ length: text.length }, (_, index) => text.charCodeAt(index))
+  return new Uint8Array(units.buffer)
 }

@@ -157,6 +157,17 @@ describe('values: what is carried', () => {
     assert.deepStrictEqual(roundTrip(value), value)
   })
 
+  test('values: large bigints and large text with lone surrogates → come back', () => {
+    for (const bits of [63n, 64n, 65n, 70_001n]) {
+      for (const value of [2n ** bits, 2n ** bits - 1n, -(2n ** bits), 1n - 2n ** bits]) {
+        expect(roundTrip(value)).toBe(value)
+      }
+    }
+    const text = '\udc00\ud800a'.repeat(5_000)
+    expect(roundTrip(text)).toBe(text)
+    expect(roundTrip({ [text]: text })).toEqual({ [text]: text })
+  })
+
   test('values: bytes → fresh memory, never a Buffer and never a view', () => {
     const frame = Buffer.concat([Buffer.alloc(3), encode([Uint8Array.of(7), Float64Array.of(1.5)])])
     const [bytes, doubles] = protocol.decodeValue(frame, 3) as [Uint8Array, Float64Array]
