@@ -1,0 +1,57 @@
+/** Redis through ioredis with auto-pipelining, as a Node developer would use it when it matters. */
+import { Redis } from 'ioredis'
+import type { AbsentPeer, Peer } from './peer.js'
+import { freePort, ServerProcess } from './server-process.js'
+
+/** `always` syncs before every acknowledgement, as kv does; `none` keeps everything in memory. */
+export type RedisDurability = 'always' | 'none'
+
+export async function startRedis(durability: RedisDurability): Promise<Peer | AbsentPeer> {
+  const name = `redis ${durability}`
+  const port = await freePort()
+  const log =
+    durability === 'always'
+      ? ['--appendonly', 'yes', '--appendfsync', 'always']
+      : ['--appendonly', 'no']
+  let server: ServerProcess
+  try {
+    server = await ServerProcess.start('redis-server', (directory) => [
+      ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory],
+      ...['--save', '', '--daemonize', 'no', '--logfile', 'redis.log'],
+      ...log,
+    ])
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return { name, absent: 'redis-server is not installed' }
+  }
+  const connect = async (): Promise<Redis> => {
+    const redis = new Redis({
+      port,
+      host: '127.0.0.1',
+      enableAutoPipelining: true,
+      lazyConnect: true,
+    })
+    redis.on('error', () => undefined)
+    await redis.connect()
+    return redis
+  }
+  await server.ready(async () => {
+    const probe = await connect()
+    await probe.quit()
+  })
+  return {
+    name,
+    settings: `ioredis with auto-pipelining, ${log.join(' ').replaceAll('--', '')}`,
+    connect: async () => {
+      const redis = await connect()
+      return {
+        get: (key) => redis.get(key),
+        set: (key, value) => redis.set(key, value),
+        close: async () => {
+          await redis.quit()
+        },
+      }
+    },
+    stop: () => server.stop(),
+  }
+}
