@@ -29,9 +29,9 @@ export class Overlay {
     return this.frozen !== undefined
   }
 
-  /** Bytes that the next `freeze` would take along. */
-  get activeBytes(): number {
-    return this.active.bytes
+  /** Bytes of the generation that is to be applied next: a frozen one before the active one. */
+  get applicableBytes(): number {
+    return (this.frozen ?? this.active).bytes
   }
 
   get(key: string): Held | undefined {
