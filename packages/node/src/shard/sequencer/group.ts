@@ -23,6 +23,7 @@ export class Group {
   readonly keys: string[] = []
   readonly helds: Held[] = []
   count = 0
+  private copiedBytes = 0
   private readonly waiting: Waiting[] = []
 
   constructor(firstRevision: number, capacityBytes: number) {
@@ -40,12 +41,14 @@ export class Group {
 
   /** Bytes of memory that live on with the group's values. */
   get memoryBytes(): number {
-    return this.writer.bytes.length
+    return this.writer.bytes.length + this.copiedBytes
   }
 
   effect(key: string, held: Held): void {
     this.keys.push(key)
     this.helds.push(held)
+    // A touched entry brings a copy of its value along.
+    if (held.memory !== this.writer) this.copiedBytes += held.end - held.start
   }
 
   answerAfterCommit(answers: Answers, position: number, answer: Waiting['answer']): void {

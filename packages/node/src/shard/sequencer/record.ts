@@ -11,7 +11,7 @@
  * skipped. The client's numbers and the result kind are what exactly-once retries are judged by.
  */
 import type { WireWriter } from '@kv/protocol'
-import { WireReader } from '@kv/protocol'
+import { protocolError, WireReader } from '@kv/protocol'
 import type { Held, LiveHeld } from '../held.js'
 
 /** Entry kinds. 16 to 18 are reserved for commits across shards. */
@@ -132,7 +132,7 @@ function readEntryHead(reader: WireReader): void {
   reader.tuple(6)
   const kind = reader.unsigned()
   if (kind !== ENTRY_KINDS.write && kind !== ENTRY_KINDS.epochStart && kind !== ENTRY_KINDS.noop) {
-    throw new Error(`the log holds an entry of kind ${kind}, which this version does not know`)
+    throw protocolError(`an entry has kind ${kind}, which this version does not know`)
   }
   reader.unsigned()
   reader.unsigned()
@@ -157,5 +157,5 @@ function readEffect(reader: WireReader, memory: { bytes: Uint8Array }, version: 
     const held: Held = { version, expiresAt: 0, memory: undefined, start: 0, end: 0 }
     return { type: type === EFFECTS.delete ? 'delete' : 'expire', key, held }
   }
-  throw new Error(`the log holds an effect of type ${type} with ${fields} fields`)
+  throw protocolError(`an effect has type ${type} with ${fields} fields`)
 }

@@ -8,7 +8,7 @@
  * the overlay through `onCommit`, and only that is ever read.
  */
 import type { WriteCall } from '@kv/protocol'
-import { compareKeys } from '@kv/protocol'
+import { compareKeys, PAGE_ENTRIES_MAX } from '@kv/protocol'
 import type { Answer, Answers } from '../answer.js'
 import { fault, MOVED_ANSWER } from '../answer.js'
 import { Group } from './group.js'
@@ -76,6 +76,7 @@ export class Sequencer implements NewestState {
   private lastTimeMs = 0
   private frameBytes = GROUP_BYTES_MIN
   private intake: 'open' | 'closed' = 'open'
+  private closing: Promise<void> | undefined
   private onIdle: (() => void) | undefined
 
   constructor(ports: SequencerPorts) {
@@ -98,9 +99,13 @@ export class Sequencer implements NewestState {
     keys: string[]
     resume: string | undefined
   } {
-    const { keys, resume } = this.ports.firstCommitted(range)
-    if (this.pending.size === 0) return { keys, resume }
-    return { keys: this.withPending(keys, range.from, resume ?? range.to), resume }
+    const { keys: committed, resume } = this.ports.firstCommitted(range)
+    if (this.pending.size === 0) return { keys: committed, resume }
+    const keys = this.withPending(committed, range.from, resume ?? range.to)
+    if (keys.length <= PAGE_ENTRIES_MAX) return { keys, resume }
+    // All of them in one entry might not fit a frame.
+    keys.sort(compareKeys)
+    return { keys: keys.slice(0, PAGE_ENTRIES_MAX), resume: keys[PAGE_ENTRIES_MAX] }
   }
 
   private withPending(
@@ -161,7 +166,7 @@ export class Sequencer implements NewestState {
     if (this.intake === 'closed') return
     const nowMs = this.ports.now()
     const effects: Decided[] = []
-    for (const key of keys) {
+    for (const key of new Set(keys)) {
       const held = this.newest(key)
       if (held?.memory !== undefined && held.expiresAt !== 0 && held.expiresAt <= nowMs) {
         effects.push({ type: 'expire', key })
@@ -278,9 +283,10 @@ export class Sequencer implements NewestState {
   close(): Promise<void> {
     this.intake = 'closed'
     if (this.inFlight === undefined && this.groups.length === 0) return Promise.resolve()
-    return new Promise((resolve) => {
+    this.closing ??= new Promise((resolve) => {
       this.onIdle = resolve
     })
+    return this.closing
   }
 
   private settle(): void {
