@@ -12,8 +12,11 @@ export async function startKv(options: { readonly children?: number } = {}): Pro
   const children = options.children ?? 2
   const server = await ServerProcess.start(process.execPath, (directory) => [
     NODE_ENTRY,
-    ...['serve', '--data-dir', directory, '--port', String(port)],
-    ...['--children', String(children), '--log-level', 'warn'],
+    'serve',
+    `--data-dir=${directory}`,
+    `--port=${port}`,
+    `--children=${children}`,
+    '--log-level=warn',
   ])
   await server.ready(async () => {
     await using probe = createClient(url)

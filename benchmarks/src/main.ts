@@ -65,7 +65,7 @@ async function main(): Promise<void> {
       await writeFile(values.json, JSON.stringify({ machine: machine(), rows }, undefined, 2))
     }
   } finally {
-    await Promise.all(started.map((peer) => ('stop' in peer ? peer.stop() : undefined)))
+    for (const peer of started) if ('stop' in peer) await peer.stop()
   }
 }
 

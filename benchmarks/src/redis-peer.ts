@@ -6,19 +6,22 @@ import { freePort, ServerProcess } from './server-process.js'
 /** `always` syncs before every acknowledgement, as kv does; `none` keeps everything in memory. */
 export type RedisDurability = 'always' | 'none'
 
+const ALWAYS = '--appendonly yes --appendfsync always'
+const NONE = '--appendonly no'
+
 export async function startRedis(durability: RedisDurability): Promise<Peer | AbsentPeer> {
   const name = `redis ${durability}`
   const port = await freePort()
-  const log =
-    durability === 'always'
-      ? ['--appendonly', 'yes', '--appendfsync', 'always']
-      : ['--appendonly', 'no']
+  const log = durability === 'always' ? ALWAYS : NONE
   let server: ServerProcess
   try {
     server = await ServerProcess.start('redis-server', (directory) => [
-      ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory],
-      ...['--save', '', '--daemonize', 'no', '--logfile', 'redis.log'],
-      ...log,
+      ...`--port ${port} --bind 127.0.0.1 --daemonize no --logfile redis.log`.split(' '),
+      '--dir',
+      directory,
+      '--save',
+      '',
+      ...log.split(' '),
     ])
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
@@ -41,7 +44,7 @@ export async function startRedis(durability: RedisDurability): Promise<Peer | Ab
   })
   return {
     name,
-    settings: `ioredis with auto-pipelining, ${log.join(' ').replaceAll('--', '')}`,
+    settings: `ioredis with auto-pipelining, ${log.replaceAll('--', '')}`,
     connect: async () => {
       const redis = await connect()
       return {
