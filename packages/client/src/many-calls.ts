@@ -1,0 +1,182 @@
+/**
+ * Calls on many keys at once: one position in a batch for each key, one promise for all.
+ */
+import type { Call, ExpiryRule } from '@kv/protocol'
+import { assertKey, KvError, routeHash, WireWriter } from '@kv/protocol'
+import { expiryOf, timeoutOf } from './call-options.js'
+import { Gathering, gatheredError } from './gathering.js'
+import type { GatheringOptions } from './gathering.js'
+import type { CallOptions } from './keyspace.js'
+import { PendingCall } from './session/pending-call.js'
+import type { Session } from './session/session.js'
+import { writeValue } from './value-scratch.js'
+
+/** A write that is ready to be made, or the reason why it can't be. */
+type Staged<T> = T | KvError
+
+interface StagedValue {
+  readonly key: string
+  /** In the memory of the whole `setMany`. */
+  readonly start: number
+  readonly end: number
+  readonly expiry: ExpiryRule
+}
+
+type Made = readonly [call: PendingCall, wire: Call]
+
+interface ManyOptions extends Omit<GatheringOptions, 'submit'> {
+  /** Throws the `KvError` of a call that can't be made. */
+  readonly make: (index: number, deadline: number) => Made
+}
+
+export class ManyCalls {
+  private readonly session: Session
+
+  constructor(session: Session) {
+    this.session = session
+  }
+
+  /** Answers in the order of `keys`; fails as soon as one does. */
+  read(
+    kind: 'get' | 'entry' | 'has',
+    keys: unknown,
+    options: CallOptions | undefined,
+  ): Promise<unknown> {
+    const asked = keysOf(keys)
+    for (const key of asked) assertKey(key)
+    return this.gather(options, {
+      count: asked.length,
+      failsFast: true,
+      finish: (results) => results,
+      make: (index, deadline) => {
+        const key = asked[index]!
+        return [new PendingCall(kind, key, routeHash(key), deadline), { type: kind, key }]
+      },
+    })
+  }
+
+  delete(keys: unknown, options: CallOptions | undefined): Promise<unknown> {
+    const staged = keysOf(keys).map((key) => staging(() => checkedKey(key)))
+    return this.gather(options, {
+      count: staged.length,
+      failsFast: false,
+      finish: (results, errors) => {
+        if (errors.size === 0) return results
+        const parts = results.map((deleted) => ({ ok: true, deleted }))
+        throw gatheredError('deletes', parts, errors)
+      },
+      make: (index, deadline) => {
+        const key = unstaged(staged[index]!)
+        return [new PendingCall('delete', key, routeHash(key), deadline), { type: 'delete', key }]
+      },
+    })
+  }
+
+  /** The values are encoded before anything is sent, so that they are taken as they are now. */
+  set(entries: unknown, options: CallOptions | undefined): Promise<unknown> {
+    const memory = new WireWriter()
+    const staged = Array.from(entries as Iterable<unknown>, (entry) =>
+      staging(() => this.stage(memory, entry)),
+    )
+    return this.gather(options, {
+      count: staged.length,
+      failsFast: false,
+      finish: (results, errors) => {
+        if (errors.size === 0) return results
+        throw gatheredError('writes', results, errors)
+      },
+      make: (index, deadline) => {
+        const { key, start, end, expiry } = unstaged(staged[index]!)
+        const wire: Call = {
+          type: 'set',
+          key,
+          source: memory.bytes,
+          start,
+          end,
+          expiry,
+          ifVersion: undefined,
+        }
+        return [new PendingCall('set', key, routeHash(key), deadline), wire]
+      },
+    })
+  }
+
+  private stage(memory: WireWriter, entry: unknown): StagedValue {
+    const { key, value, ttl } = partsOf(entry)
+    const expiry = expiryOf({ ttl })
+    assertKey(key)
+    const start = memory.position
+    writeValue(memory, key, value, this.session.valueBytesMax)
+    return { key, start, end: memory.position, expiry }
+  }
+
+  private gather(options: CallOptions = {}, many: ManyOptions): Promise<unknown> {
+    const { session } = this
+    const { signal } = options
+    const deadline = session.deadlineIn(timeoutOf(options.timeout))
+    signal?.throwIfAborted()
+    const abortable: PendingCall[] = []
+    const gathering = new Gathering({
+      ...many,
+      submit: (index, group) => {
+        const [call, wire] = many.make(index, deadline)
+        call.group = group
+        call.index = index
+        session.submit(call, wire)
+        if (signal !== undefined) abortable.push(call)
+        return call.end - call.start
+      },
+    })
+    if (signal !== undefined) {
+      const onAbort = (): void => {
+        gathering.abandon(signal.reason)
+        for (const call of abortable) session.cancel(call)
+      }
+      const forget = (): void => {
+        signal.removeEventListener('abort', onAbort)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      gathering.promise.then(forget, forget)
+    }
+    gathering.submitSlice()
+    return gathering.promise
+  }
+}
+
+function keysOf(keys: unknown): string[] {
+  // Not any iterable: a string is one, and its characters are not meant.
+  if (!Array.isArray(keys)) throw new TypeError('keys is an array of keys')
+  return keys.slice() as string[]
+}
+
+function checkedKey(key: unknown): string {
+  assertKey(key)
+  return key
+}
+
+interface EntryParts {
+  readonly key: unknown
+  readonly value: unknown
+  readonly ttl?: unknown
+}
+
+function partsOf(entry: unknown): EntryParts {
+  if (Array.isArray(entry)) return { key: entry[0], value: entry[1] }
+  if (typeof entry === 'object' && entry !== null && 'key' in entry) return entry as EntryParts
+  throw new TypeError('an entry is [key, value] or { key, value, ttl? }')
+}
+
+/** A `KvError` is the failure of one write; anything else thrown is the failure of the whole. */
+function staging<T>(prepare: () => T): Staged<T> {
+  try {
+    return prepare()
+  } catch (error) {
+    if (error instanceof KvError) return error
+    throw error
+  }
+}
+
+function unstaged<T>(staged: Staged<T>): T {
+  if (staged instanceof KvError) throw staged
+  return staged
+}

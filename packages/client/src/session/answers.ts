@@ -1,0 +1,153 @@
+/**
+ * Reads answers: each has the shape that its call says (`batch-reply.ts` of the protocol has the
+ * table). Any other shape throws `PROTOCOL`. Values are decoded here, into memory of their own.
+ */
+import type { WireReader } from '@kv/protocol'
+import { decodeValue, KEY_BYTES_MAX, KvError, MESSAGE_BYTES_MAX, protocolError } from '@kv/protocol'
+import { quoteKey } from './call-errors.js'
+import type { PendingCall } from './pending-call.js'
+
+export interface FoundEntry {
+  readonly key: string
+  readonly value: unknown
+  readonly version: number
+  readonly expiresAt?: number
+}
+
+/** A part of a range: counted or cleared up to `resume`, or to the end if there is none. */
+export interface RangePart {
+  readonly count: number
+  readonly resume: string | undefined
+}
+
+/** A page of a shard. The rest begins (in reverse: ends) at `resume`; none: there is no rest. */
+export interface ShardPage {
+  /** Entries, or keys if the scan asked for these only. */
+  readonly items: readonly (FoundEntry | string)[]
+  readonly resume: string | undefined
+}
+
+/** A bound may be the successor of the longest key. */
+const BOUND_BYTES_MAX = KEY_BYTES_MAX + 4
+const APPLIED = Object.freeze({ ok: true })
+
+export class AnswerReader {
+  private readonly reader: WireReader
+  private damage: KvError | undefined = undefined
+
+  constructor(reader: WireReader) {
+    this.reader = reader
+  }
+
+  /**
+   * The answer to `call`, as the user gets it. A value that this client can't decode fails this
+   * call only: the answer around it is sound. That error is returned, never thrown.
+   */
+  read(call: PendingCall): unknown {
+    const answer = this.readAnswer(call)
+    if (this.damage === undefined) return answer
+    const { damage } = this
+    this.damage = undefined
+    return damage
+  }
+
+  private readAnswer(call: PendingCall): unknown {
+    const { reader } = this
+    switch (call.kind) {
+      case 'get':
+        return reader.skipNil() ? undefined : this.value(call.key)
+      case 'entry':
+        return this.maybeEntry(call.key)
+      case 'has':
+      case 'delete':
+      case 'touch':
+        return reader.boolean()
+      case 'set':
+        if (call.isConditional && (reader.isNil() || reader.isArray())) {
+          return { ok: false, current: this.maybeEntry(call.key) }
+        }
+        return { ok: true, version: reader.unsigned() }
+      case 'deleteIf':
+        if (!reader.isNil() && !reader.isArray()) return this.applied()
+        return { ok: false, current: this.maybeEntry(call.key) }
+      case 'increment':
+        return this.counter()
+      case 'scan':
+        return this.page(call.keysOnly)
+      case 'count':
+      case 'clear':
+        reader.tuple(2)
+        return { count: reader.unsigned(), resume: this.maybeBound() }
+      case 'topology':
+        throw protocolError('an answer to a call that was never sent')
+    }
+  }
+
+  private applied(): object {
+    if (!this.reader.boolean()) throw protocolError('false where true or an entry is due')
+    return APPLIED
+  }
+
+  private maybeEntry(key: string): FoundEntry | undefined {
+    const { reader } = this
+    if (reader.skipNil()) return undefined
+    reader.tuple(3)
+    const version = reader.unsigned()
+    const expiresAt = reader.unsigned()
+    return entryOf(key, this.value(key), version, expiresAt)
+  }
+
+  private counter(): object {
+    const { reader } = this
+    reader.tuple(3)
+    const value = reader.number()
+    const version = reader.unsigned()
+    const expiresAt = reader.unsigned()
+    return expiresAt === 0 ? { value, version } : { value, version, expiresAt }
+  }
+
+  private page(keysOnly: boolean): ShardPage {
+    const { reader } = this
+    const fields = reader.array(MESSAGE_BYTES_MAX)
+    if (fields % 4 !== 1) throw protocolError(`a page of ${fields} items`)
+    const resume = this.maybeBound()
+    const items: (FoundEntry | string)[] = []
+    for (let left = fields - 1; left > 0; left -= 4) {
+      const key = reader.text(KEY_BYTES_MAX)
+      const version = reader.unsigned()
+      const expiresAt = reader.unsigned()
+      if (keysOnly) {
+        // A page of keys has no values, but an empty item in the place of each.
+        if (!reader.skipNil()) reader.binaryLength(MESSAGE_BYTES_MAX)
+        items.push(key)
+      } else {
+        items.push(entryOf(key, this.value(key), version, expiresAt))
+      }
+    }
+    return { items, resume }
+  }
+
+  private maybeBound(): string | undefined {
+    return this.reader.skipNil() ? undefined : this.reader.text(BOUND_BYTES_MAX)
+  }
+
+  private value(key: string): unknown {
+    const { reader } = this
+    const length = reader.binaryLength(MESSAGE_BYTES_MAX)
+    try {
+      return decodeValue(reader.bytes, reader.position - length, reader.position)
+    } catch (cause) {
+      this.damage ??= new KvError(
+        'INVALID_VALUE',
+        `the value stored under ${quoteKey(key)} is not one this client can read: ` +
+          'was it written by a newer version, or not by kv?',
+        { cause },
+      )
+      return undefined
+    }
+  }
+}
+
+function entryOf(key: string, value: unknown, version: number, expiresAt: number): FoundEntry {
+  return expiresAt === 0 ? { key, value, version } : { key, value, version, expiresAt }
+}

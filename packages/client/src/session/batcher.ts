@@ -1,0 +1,208 @@
+/**
+ * Puts calls where they travel: into the open batch of their child, or into the waiting room of
+ * their shard or, before the first topology is known, of the session.
+ *
+ * A call is encoded once, straight into that memory. All open batches go out together when the
+ * turn of the event loop ends. A batch that may not go yet (no connection, window full) stays open
+ * and takes the calls of the next turns too.
+ */
+import type { Call, ReadCall } from '@kv/protocol'
+import {
+  BATCH_BYTES_SOFT,
+  BATCH_CALLS_MAX,
+  WireWriter,
+  writeReadCall,
+  writeWriteCall,
+} from '@kv/protocol'
+import type { Backlog } from './backlog.js'
+import type { BatchKind } from './batch.js'
+import { Batch, batchKindOf, ChildLanes } from './batch.js'
+import { CallBuffer } from './call-buffer.js'
+import type { Outbox } from './outbox.js'
+import type { PendingCall } from './pending-call.js'
+import type { Router, ShardRoute } from './router.js'
+
+/** Memory kept for the next batches. */
+const SPARE_WRITERS_MAX = 16
+const SPARE_WRITER_BYTES_MAX = 2 * BATCH_BYTES_SOFT
+
+export class Batcher {
+  /** A batch of this size takes no more calls. */
+  batchBytesSoft: number = BATCH_BYTES_SOFT
+  private lobby = new CallBuffer()
+  private lanesByChild = new Map<number, ChildLanes>()
+  /** Lanes that have open batches. */
+  private listed: ChildLanes[] = []
+  private readonly spareWriters: WireWriter[] = []
+  private readonly router: Router
+  private readonly outbox: Outbox
+  private readonly backlog: Backlog
+
+  constructor(router: Router, outbox: Outbox, backlog: Backlog) {
+    this.router = router
+    this.outbox = outbox
+    this.backlog = backlog
+  }
+
+  /** Encodes a new call where it belongs. */
+  add(call: PendingCall, wire: Call): void {
+    const buffer = this.bufferFor(call)
+    const start = buffer.writer.position
+    if (call.isOrdered) writeWriteCall(buffer.writer, wire)
+    else writeReadCall(buffer.writer, wire as ReadCall)
+    buffer.add(call, start)
+    this.backlog.add(1, call.end - start)
+  }
+
+  /** Takes a call that only waits for the first topology. */
+  addToLobby(call: PendingCall): void {
+    this.lobby.add(call, this.lobby.writer.position)
+    this.backlog.add(1, 0)
+  }
+
+  private bufferFor(call: PendingCall): CallBuffer {
+    if (this.router.routes.length === 0) return this.lobby
+    const route = this.router.routeOf(call.hash)
+    if (call.route !== route) {
+      call.route = route
+      if (call.isWrite) route.writesUnanswered += 1
+    }
+    if (route.lanes === undefined) return roomOf(route)
+    return this.openBatch(route.lanes, call).buffer
+  }
+
+  private openBatch(lanes: ChildLanes, call: PendingCall): Batch {
+    const kind = batchKindOf(call)
+    const open = kind === 'reads' ? lanes.reads : lanes.writes
+    if (open !== undefined && open.kind === kind && !this.isFull(open)) return open
+    if (open !== undefined) this.outbox.waiting.push(open)
+    return this.newBatch(lanes, kind)
+  }
+
+  private newBatch(lanes: ChildLanes, kind: BatchKind): Batch {
+    const writer = this.spareWriters.pop() ?? new WireWriter()
+    const batch = new Batch(lanes.child, kind, this.router.version, writer)
+    if (kind === 'reads') lanes.reads = batch
+    else lanes.writes = batch
+    if (!lanes.isListed) {
+      lanes.isListed = true
+      this.listed.push(lanes)
+    }
+    return batch
+  }
+
+  private isFull(batch: Batch): boolean {
+    const { buffer } = batch
+    return buffer.bytes >= this.batchBytesSoft || buffer.calls.length >= BATCH_CALLS_MAX
+  }
+
+  /** Sends all that may go now. */
+  flush(now: number): void {
+    const { waiting } = this.outbox
+    let sent = 0
+    while (sent < waiting.length && this.maybeSend(waiting[sent]!, now)) sent += 1
+    if (sent > 0) waiting.splice(0, sent)
+    if (waiting.length > 0) return
+    const lanes = this.listed
+    this.listed = []
+    for (const lane of lanes) {
+      if (lane.reads !== undefined && this.maybeSend(lane.reads, now)) lane.reads = undefined
+      if (lane.writes !== undefined && this.maybeSend(lane.writes, now)) lane.writes = undefined
+      lane.isListed = lane.reads !== undefined || lane.writes !== undefined
+      if (lane.isListed) this.listed.push(lane)
+    }
+  }
+
+  private maybeSend(batch: Batch, now: number): boolean {
+    const { buffer } = batch
+    buffer.compact()
+    if (buffer.calls.length === 0) {
+      this.recycle(buffer.writer)
+      return true
+    }
+    if (!this.outbox.canSend(batch)) return false
+    this.backlog.remove(buffer.calls.length, buffer.bytes)
+    this.outbox.dispatch(batch, now)
+    return true
+  }
+
+  /** Whether something waits that an answer or a connection would let go. */
+  get hasUnsent(): boolean {
+    return this.listed.length > 0 || this.outbox.waiting.length > 0
+  }
+
+  /** The batch is answered: its memory is free. */
+  recycle(writer: WireWriter): void {
+    if (this.spareWriters.length >= SPARE_WRITERS_MAX) return
+    if (writer.bytes.length <= SPARE_WRITER_BYTES_MAX) this.spareWriters.push(writer)
+  }
+
+  /** Takes back a call that was sent and not executed. `rearrange` sends it again when it may. */
+  takeBack(call: PendingCall): void {
+    const { route } = call
+    if (route === undefined) return
+    if (call.isWrite) route.writesInFlight -= 1
+    roomOf(route as ShardRoute).adopt(call)
+    this.backlog.add(1, call.end - call.start)
+  }
+
+  /**
+   * Places every unsent call anew, in the order the calls were made: shards have moved, are held
+   * or are free again. Afterwards a held shard has no unsent call outside of its room. Returns the
+   * calls that waited only for a topology, if there is one now.
+   */
+  rearrange(now: number): PendingCall[] {
+    this.router.refresh(now)
+    const calls: PendingCall[] = []
+    for (const buffer of this.unsentBuffers()) {
+      for (const call of buffer.takeAll()) calls.push(call)
+    }
+    calls.sort((left, right) => left.order - right.order)
+    this.reset()
+    const routed: PendingCall[] = []
+    for (const call of calls) {
+      if (call.kind === 'topology' && this.router.routes.length > 0) routed.push(call)
+      else this.bufferFor(call).adopt(call)
+    }
+    return routed
+  }
+
+  /** Forgets all unsent calls, and gives each route the lanes of its child. */
+  private reset(): void {
+    this.lobby = new CallBuffer()
+    this.listed = []
+    this.lanesByChild = new Map()
+    this.outbox.waiting = []
+    this.router.strayRooms = []
+    for (const route of this.router.routes) {
+      route.room = undefined
+      route.lanes = route.isHeld ? undefined : this.lanesOf(route.child)
+    }
+  }
+
+  private lanesOf(child: number): ChildLanes {
+    let lanes = this.lanesByChild.get(child)
+    if (lanes === undefined) {
+      lanes = new ChildLanes(child)
+      this.lanesByChild.set(child, lanes)
+    }
+    return lanes
+  }
+
+  /** All memory with calls that were not sent. */
+  *unsentBuffers(): Generator<CallBuffer> {
+    yield this.lobby
+    for (const batch of this.outbox.waiting) yield batch.buffer
+    for (const lanes of this.lanesByChild.values()) {
+      if (lanes.reads !== undefined) yield lanes.reads.buffer
+      if (lanes.writes !== undefined) yield lanes.writes.buffer
+    }
+    yield* this.router.strayRooms
+    for (const { room } of this.router.routes) if (room !== undefined) yield room
+  }
+}
+
+function roomOf(route: ShardRoute): CallBuffer {
+  route.room ??= new CallBuffer()
+  return route.room
+}

@@ -1,0 +1,126 @@
+/**
+ * What the node answers to batches: settles calls, or takes them back to be sent again.
+ *
+ * Whatever breaks the protocol throws `PROTOCOL`; the connection that carried it must then end.
+ */
+import type { Fault, Refused, Reply } from '@kv/protocol'
+import {
+  errorCodeOf,
+  KvError,
+  MOVED,
+  outcomeOf,
+  protocolError,
+  readFault,
+  readReplyHead,
+  WireReader,
+} from '@kv/protocol'
+import { AnswerReader } from './answers.js'
+import type { Batch } from './batch.js'
+import type { Batcher } from './batcher.js'
+import { endedError, faultError } from './call-errors.js'
+import type { Outbox } from './outbox.js'
+import type { PendingCall } from './pending-call.js'
+import type { Router, ShardRoute } from './router.js'
+import type { Settlements } from './settlements.js'
+
+export interface ReplyPorts {
+  readonly batcher: Batcher
+  readonly outbox: Outbox
+  readonly router: Router
+  readonly settlements: Settlements
+  readonly now: () => number
+  readonly random: () => number
+}
+
+export class Replies {
+  private readonly ports: ReplyPorts
+
+  constructor(ports: ReplyPorts) {
+    this.ports = ports
+  }
+
+  onReply(reply: Reply): void {
+    const batch = this.batchOf(reply.batchId)
+    if (batch === undefined) return
+    try {
+      this.readAnswers(batch, reply)
+    } catch (error) {
+      if (error instanceof KvError) this.failRest(batch, error)
+      throw error
+    }
+  }
+
+  private readAnswers(batch: Batch, reply: Reply): void {
+    const { calls } = batch.buffer
+    const reader = new WireReader(reply.body)
+    const answers = new AnswerReader(reader)
+    const positions = readReplyHead(reader, calls.length)
+    const count = positions === undefined ? calls.length : positions.length
+    for (let index = 0; index < count; index += 1) {
+      const call = calls[positions === undefined ? index : positions[index]!]
+      if (call === undefined) throw protocolError('an answer to a call that was not in the batch')
+      const fault = readFault(reader)
+      if (fault === undefined) this.onAnswer(batch, call, answers.read(call))
+      else this.onFault(batch, call, fault)
+    }
+    reader.finish()
+    if (!reply.final) return
+    if (positions !== undefined && restOf(batch).length > 0) {
+      throw protocolError('the final reply to a batch leaves calls of it unanswered')
+    }
+    this.complete(batch)
+  }
+
+  onRefused(refused: Refused): void {
+    const batch = this.batchOf(refused.batchId)
+    if (batch === undefined) return
+    const { code, message } = refused
+    const fault: Fault = { code, outcome: outcomeOf(refused.outcome), message }
+    for (const call of restOf(batch)) this.onFault(batch, call, fault)
+    this.complete(batch)
+  }
+
+  /** A late answer to a batch that was given up is nothing to complain about. */
+  private batchOf(id: number): Batch | undefined {
+    const { outbox } = this.ports
+    if (!outbox.hasSent(id)) throw protocolError(`an answer to batch ${id}, which was never sent`)
+    return outbox.inFlight.get(id)
+  }
+
+  private complete(batch: Batch): void {
+    this.ports.outbox.complete(batch)
+    this.ports.batcher.recycle(batch.buffer.writer)
+  }
+
+  private onAnswer(batch: Batch, call: PendingCall, answer: unknown): void {
+    if (call.isSettled || call.place !== batch.buffer) return
+    if (answer instanceof KvError) this.ports.settlements.fail(call, answer)
+    else this.ports.settlements.fulfil(call, answer)
+  }
+
+  private onFault(batch: Batch, call: PendingCall, fault: Fault): void {
+    if (call.isSettled || call.place !== batch.buffer) return
+    const { batcher, router, settlements } = this.ports
+    const route = call.route as ShardRoute
+    const isMoved = fault.code === MOVED
+    const code = isMoved ? 'UNAVAILABLE' : errorCodeOf(fault.code)
+    const canRepeat = isMoved || (code === 'UNAVAILABLE' && !call.isWrite)
+    if (!canRepeat || call.isAbandoned) {
+      settlements.fail(call, faultError(call, code, fault))
+      return
+    }
+    batcher.takeBack(call)
+    if (isMoved) router.onMoved(route, batch.topologyVersion)
+    else router.onUnavailable(route, this.ports.now(), this.ports.random)
+  }
+
+  private failRest(batch: Batch, cause: KvError): void {
+    for (const call of restOf(batch)) this.ports.settlements.fail(call, endedError(call, cause))
+    this.ports.outbox.complete(batch)
+  }
+}
+
+/** The calls of a sent batch that still wait for its answer. */
+export function restOf(batch: Batch): PendingCall[] {
+  return batch.buffer.calls.filter((call) => !call.isSettled && call.place === batch.buffer)
+}

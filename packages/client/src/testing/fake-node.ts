@@ -1,0 +1,234 @@
+/**
+ * A node in the process of the test: it speaks the protocol through scripted transports, keeps
+ * what it received, and answers at once, later or wrongly, as the test says.
+ */
+import type { Batch, Call, Fault, Hello, NodeLimits, NodeMessage, Topology } from '@kv/protocol'
+import {
+  BatchBody,
+  CLOSE_CODES,
+  decodeClientMessage,
+  encodeMessage,
+  MOVED,
+  NO_CHILD,
+  writeFault,
+  WireWriter,
+  writePartReplyHead,
+  writeFullReplyHead,
+} from '@kv/protocol'
+import type { OpenTransport, Transport, TransportEvents } from '../connection/transport.js'
+import { FakeStore } from './fake-store.js'
+
+const MOVED_FAULT: Fault = { code: MOVED, outcome: 'not-applied', message: '' }
+
+export interface ReceivedBatch {
+  readonly batch: Batch
+  readonly kind: BatchBody['kind']
+  readonly lowWater: number
+  readonly calls: readonly Call[]
+  readonly sequences: readonly number[]
+}
+
+/** One connection of a client, seen from the node. */
+export class FakeLink {
+  readonly url: string
+  readonly events: TransportEvents
+  isOpen = true
+  closeCode: number | undefined = undefined
+  hello: Hello | undefined = undefined
+  pings = 0
+
+  constructor(url: string, events: TransportEvents) {
+    this.url = url
+    this.events = events
+  }
+
+  /** Arrives in a later turn of the event loop, as from a network. */
+  send(message: NodeMessage): void {
+    this.sendBytes(encodeMessage(message))
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    setImmediate(() => {
+      if (this.isOpen) this.events.onMessage(bytes)
+    })
+  }
+
+  close(code: number, reason: string = ''): void {
+    setImmediate(() => {
+      if (!this.isOpen) return
+      this.isOpen = false
+      this.events.onClose({ code, reason })
+    })
+  }
+}
+
+export class FakeNode {
+  readonly store: FakeStore
+  readonly links: FakeLink[] = []
+  readonly batches: ReceivedBatch[] = []
+  topology: Topology
+  clusterId = 'cluster'
+  limits: NodeLimits = {
+    valueBytesMax: 1_048_576,
+    messageBytesMax: 1_310_720,
+    inFlightBytesMax: 8_388_608,
+  }
+  /** Whether connections are accepted; else they fail at once. */
+  isUp = true
+  /** Whether WELCOME is given. */
+  isWelcoming = true
+  /** Whether pings are answered. */
+  isAlive = true
+  /** Keeps batches instead of answering them, until `answerHeld`. */
+  isHolding = false
+  /** A fault in place of executing the call. */
+  faultOf: (call: Call, batch: Batch) => Fault | undefined = () => undefined
+  private readonly held: (() => void)[] = []
+  private nextClientId = 1
+
+  constructor(shardCount: number = 4, children: number = 1) {
+    this.store = new FakeStore(shardCount)
+    this.topology = {
+      version: 1,
+      shardCount,
+      children: Array.from({ length: children }, (_, index) => ({ id: index + 1, port: 0 })),
+      primaries: Array.from({ length: shardCount }, (_, shard) => 1 + (shard % children)),
+      epochs: Array.from({ length: shardCount }, () => 1),
+    }
+  }
+
+  get link(): FakeLink {
+    return this.links.at(-1)!
+  }
+
+  readonly openTransport: OpenTransport = (url, events) => {
+    const link = new FakeLink(url, events)
+    this.links.push(link)
+    if (this.isUp) setImmediate(() => link.isOpen && events.onOpen())
+    else link.close(1006, 'nobody listens')
+    return this.transportOf(link)
+  }
+
+  private transportOf(link: FakeLink): Transport {
+    const end = (code: number): void => {
+      link.isOpen = false
+      link.closeCode = code
+    }
+    return {
+      send: (bytes) => {
+        this.onBytes(link, bytes)
+      },
+      close: end,
+      drop: () => {
+        end(1006)
+      },
+    }
+  }
+
+  private onBytes(link: FakeLink, bytes: Uint8Array): void {
+    // A copy, so that a client that reuses memory too early is found out.
+    const message = decodeClientMessage(Uint8Array.from(bytes))
+    switch (message.type) {
+      case 'hello':
+        link.hello = message
+        if (this.isWelcoming) this.welcome(link)
+        return
+      case 'ping':
+        link.pings += 1
+        if (this.isAlive) link.send({ type: 'pong', nonce: message.nonce })
+        return
+      case 'batch':
+        this.onBatch(link, message)
+    }
+  }
+
+  private welcome(link: FakeLink): void {
+    const former = link.hello?.clientId ?? 0
+    link.send({
+      type: 'welcome',
+      protocolVersion: 1,
+      clusterId: this.clusterId,
+      clientId: former === 0 ? this.nextClientId++ : former,
+      secret: Uint8Array.of(7, 7),
+      limits: this.limits,
+      topology: this.topology,
+    })
+  }
+
+  private onBatch(link: FakeLink, batch: Batch): void {
+    const body = new BatchBody(batch.body)
+    const calls = Array.from({ length: body.callCount }, () => body.next())
+    const sequences = calls.map((_, position) => body.sequenceAt(position))
+    const received = { batch, kind: body.kind, lowWater: body.lowWater, calls, sequences }
+    this.batches.push(received)
+    if (this.isHolding) {
+      this.held.push(() => {
+        this.answer(link, received)
+      })
+    } else {
+      this.answer(link, received)
+    }
+  }
+
+  /** Answers the held batches, in the order they came. */
+  answerHeld(): void {
+    this.isHolding = false
+    for (const answer of this.held.splice(0)) answer()
+  }
+
+  /** Forgets the held batches. */
+  dropHeld(): void {
+    this.held.length = 0
+  }
+
+  answer(link: FakeLink, { batch, calls }: ReceivedBatch): void {
+    const writer = new WireWriter()
+    writeFullReplyHead(writer, calls.length)
+    for (const call of calls) this.writeAnswer(writer, call, batch)
+    link.send({ type: 'reply', batchId: batch.id, final: true, body: writer.written() })
+  }
+
+  /** Answers some calls of a batch. */
+  answerPart(received: ReceivedBatch, positions: readonly number[], final: boolean): void {
+    const { batch, calls } = received
+    const writer = new WireWriter()
+    writePartReplyHead(writer, positions)
+    for (const position of positions) this.writeAnswer(writer, calls[position]!, batch)
+    this.link.send({ type: 'reply', batchId: batch.id, final, body: writer.written() })
+  }
+
+  private writeAnswer(writer: WireWriter, call: Call, batch: Batch): void {
+    const shard = this.store.shardOfCall(call)
+    const isServed = this.topology.primaries[shard] === batch.child
+    const fault = this.faultOf(call, batch) ?? (isServed ? undefined : MOVED_FAULT)
+    if (fault === undefined) this.store.execute(call, writer)
+    else writeFault(writer, fault)
+  }
+
+  /** Changes the primaries of some shards; with `isTold` the client hears of it. */
+  move(primaries: Readonly<Record<number, number>>, isTold: boolean = true): void {
+    const { topology } = this
+    this.topology = {
+      ...topology,
+      version: topology.version + 1,
+      primaries: topology.primaries.map((child, shard) => primaries[shard] ?? child),
+      epochs: topology.epochs.map((epoch, shard) => epoch + (shard in primaries ? 1 : 0)),
+    }
+    if (isTold) this.tell()
+  }
+
+  /** Sends the topology. */
+  tell(): void {
+    this.link.send({ type: 'topology', topology: this.topology })
+  }
+
+  /** The connection breaks. */
+  cut(code: number = CLOSE_CODES.restart, reason: string = ''): void {
+    this.link.close(code, reason)
+  }
+
+  /** Takes the primary of a shard away. */
+  orphan(shard: number, isTold: boolean = true): void {
+    this.move({ [shard]: NO_CHILD }, isTold)
+  }
+}
