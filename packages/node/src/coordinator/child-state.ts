@@ -1,0 +1,81 @@
+/**
+ * What the coordinator knows of one child, and the only ways it may change.
+ *
+ *   absent ──starting──▶ starting ──started──▶ ready
+ *     ▲                     │                    │      condemned: it is being ended, nothing is
+ *     │       exited        ├──▶ ending ◀────────┤      sent to it any more, but until its exit
+ *     └─────────────────────┴──────┴─────────────┘      is seen it may hold what it held
+ *
+ * A child keeps its id from process to process: placement, logs and figures mean the same child
+ * before and after a crash.
+ */
+import { pauseAfter } from './backoff.js'
+import type { ProcessIdentity } from './process-identity.js'
+
+export type ChildPhase = 'absent' | 'starting' | 'ready' | 'ending'
+
+/** A process that lived this long has recovered: the next end is not part of a crash loop. */
+export const HEALTHY_AFTER_MS = 60_000
+
+export interface ChildState {
+  readonly id: number
+  readonly phase: ChildPhase
+  /** The process, once there is one; persisted before anything is assigned to it. */
+  readonly process?: ProcessIdentity
+  /** Whether this coordinator waits for it before it places anything: its first start. */
+  readonly isExpected: boolean
+  /** Ends in a row, none after `HEALTHY_AFTER_MS`. */
+  readonly failures: number
+  /** An absent child is not forked before this moment of the monotonic clock. */
+  readonly forkAtMs: number
+  /** When it became ready, on the monotonic clock. */
+  readonly readyAtMs: number
+}
+
+export function absentChild(id: number): ChildState {
+  return { id, phase: 'absent', isExpected: true, failures: 0, forkAtMs: 0, readyAtMs: 0 }
+}
+
+/** Whether there is a process, or may be one. */
+export function isRunning(child: ChildState): boolean {
+  return child.phase !== 'absent'
+}
+
+export function becomeStarting(child: ChildState): ChildState {
+  if (child.phase !== 'absent') throw illegal(child, 'starting')
+  return { ...child, phase: 'starting' }
+}
+
+export function withProcess(child: ChildState, process: ProcessIdentity): ChildState {
+  if (child.phase === 'absent') throw illegal(child, 'have a process')
+  return { ...child, process }
+}
+
+export function becomeReady(child: ChildState, nowMs: number): ChildState {
+  if (child.phase !== 'starting') throw illegal(child, 'ready')
+  return { ...child, phase: 'ready', isExpected: false, readyAtMs: nowMs }
+}
+
+export function becomeEnding(child: ChildState): ChildState {
+  if (child.phase === 'absent') throw illegal(child, 'ending')
+  return { ...child, phase: 'ending', isExpected: false }
+}
+
+/** Its exit was seen. */
+export function becomeAbsent(child: ChildState, nowMs: number, chance: number): ChildState {
+  if (child.phase === 'absent') throw illegal(child, 'absent')
+  const hadRecovered = child.readyAtMs > 0 && nowMs - child.readyAtMs >= HEALTHY_AFTER_MS
+  const failures = hadRecovered ? 1 : child.failures + 1
+  return {
+    id: child.id,
+    phase: 'absent',
+    isExpected: false,
+    failures,
+    forkAtMs: nowMs + pauseAfter(failures, chance),
+    readyAtMs: 0,
+  }
+}
+
+function illegal(child: ChildState, to: string): Error {
+  return new Error(`child ${child.id} can't go from ${child.phase} to ${to}`)
+}

@@ -1,0 +1,36 @@
+import { NO_CHILD } from '@kv/protocol'
+import type { Topology } from '@kv/protocol'
+import { describe, expect, test } from 'vitest'
+import { FailoverWatch } from './failover-watch.js'
+import { closedShard } from './shard-state.js'
+import type { ShardPhase, ShardState } from './shard-state.js'
+
+function topology(primary: number, epoch: number): Topology {
+  return { version: epoch, shardCount: 1, children: [], primaries: [primary], epochs: [epoch] }
+}
+
+function shards(phase: ShardPhase): ShardState[] {
+  return [closedShard(0, { phase })]
+}
+
+describe('failover watch', () => {
+  test('a primary is lost and another takes over → one failover, with its duration', () => {
+    const watch = new FailoverWatch(topology(2, 1))
+    expect(watch.onPublish(topology(NO_CHILD, 1), shards('closed'), 100)).toEqual([])
+    expect(watch.onPublish(topology(1, 2), shards('open'), 180)).toEqual([
+      { shard: 0, from: 2, to: 1, epoch: 2, durationMs: 80 },
+    ])
+    expect(watch.onPublish(topology(1, 2), shards('open'), 200)).toEqual([])
+  })
+
+  test('a shard is released and opened elsewhere → a move, no failover', () => {
+    const watch = new FailoverWatch(topology(2, 1))
+    expect(watch.onPublish(topology(NO_CHILD, 1), shards('releasing'), 100)).toEqual([])
+    expect(watch.onPublish(topology(1, 2), shards('open'), 180)).toEqual([])
+  })
+
+  test('the first opening after a start → no failover', () => {
+    const watch = new FailoverWatch(topology(NO_CHILD, 1))
+    expect(watch.onPublish(topology(1, 2), shards('open'), 100)).toEqual([])
+  })
+})
