@@ -18,7 +18,7 @@ import { Overlay } from './overlay/overlay.js'
 import type { Effect } from './sequencer/record.js'
 import { readEntries } from './sequencer/record.js'
 import { State } from './state/state.js'
-import { StateDamage } from './state/stored-entry.js'
+import { StateDamage, stateDamageIn } from './state/stored-entry.js'
 
 export interface Replica {
   readonly log: Log
@@ -103,20 +103,18 @@ function openState(directory: string, identity: { clusterId: string; shard: numb
   try {
     return State.open(directory, identity)
   } catch (error) {
-    // LMDB reports damage by the text of its codes only.
-    if (/MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|PANIC)/.test(String(error))) {
-      throw new StateDamage(`the state can't be opened: ${(error as Error).message}`, {
-        cause: error,
-      })
-    }
-    throw error
+    throw stateDamageIn(error) ?? error
   }
 }
 
 function replay(frame: LogFrame, overlay: Overlay, state: State): void {
+  let copiedBytes = 0
   try {
     readEntries(frame.body, frame.count, frame.firstRevision, (effect) => {
-      overlay.put(effect.key, heldOf(effect, overlay, state))
+      const held = heldOf(effect, overlay, state)
+      const isCopy = effect.type === 'touch' && overlay.get(effect.key) === undefined
+      if (isCopy) copiedBytes += held.end - held.start
+      overlay.put(effect.key, held)
     })
   } catch (error) {
     if (!(error instanceof KvError)) throw error
@@ -125,7 +123,7 @@ function replay(frame: LogFrame, overlay: Overlay, state: State): void {
       cause: error,
     })
   }
-  overlay.committed(lastRevisionOf(frame), frame.body.length)
+  overlay.committed(lastRevisionOf(frame), frame.body.length + copiedBytes)
 }
 
 function heldOf(effect: Effect, overlay: Overlay, state: State): Held {

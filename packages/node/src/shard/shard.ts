@@ -20,10 +20,11 @@ import type { Held, LiveHeld } from './held.js'
 import { visibleAt } from './held.js'
 import type { Replica, ReplicaOptions } from './replica.js'
 import { openReplica } from './replica.js'
+import type { PageRequest } from './scan.js'
 import { readPage, sortOverlay } from './scan.js'
 import type { Origin } from './sequencer/sequencer.js'
 import { Sequencer } from './sequencer/sequencer.js'
-import { StateDamage } from './state/stored-entry.js'
+import { stateDamageIn } from './state/stored-entry.js'
 
 /** Keys a `count` looks at in one call. */
 const COUNT_KEYS_MAX = 1_500
@@ -99,7 +100,7 @@ export class Shard {
 
   /** What the next `apply` would take along. */
   get applicableBytes(): number {
-    return this.replica.overlay.activeBytes
+    return this.replica.overlay.applicableBytes
   }
 
   get isApplied(): boolean {
@@ -154,10 +155,29 @@ export class Shard {
     try {
       return this.replica.state.get(key)
     } catch (error) {
-      // Damage is never served: neither is anything else of this replica (P8).
-      if (error instanceof StateDamage) this.onFailure(error)
+      this.notice(error)
       throw error
     }
+  }
+
+  private page(
+    request: PageRequest,
+    onEntry: (key: string, held: LiveHeld) => void,
+  ): string | undefined {
+    const { overlay, state } = this.replica
+    this.sortRest()
+    try {
+      return readPage(overlay, state, request, onEntry)
+    } catch (error) {
+      this.notice(error)
+      throw error
+    }
+  }
+
+  /** Damage is never served: neither is anything else of this replica (P8). */
+  private notice(error: unknown): void {
+    const damage = stateDamageIn(error)
+    if (damage !== undefined) this.onFailure(damage)
   }
 
   private writePage(
@@ -165,12 +185,10 @@ export class Shard {
     nowMs: number,
     writer: WireWriter,
   ): void {
-    const { overlay, state } = this.replica
     const { limit, reverse, keysOnly } = call
-    this.sortRest()
     const entries = new WireWriter()
     let count = 0
-    const resume = readPage(overlay, state, { range: call, limit, reverse, nowMs }, (key, held) => {
+    const resume = this.page({ range: call, limit, reverse, nowMs }, (key, held) => {
       count += 1
       entries.text(key)
       if (keysOnly) return
@@ -188,11 +206,9 @@ export class Shard {
     nowMs: number,
     writer: WireWriter,
   ): void {
-    const { overlay, state } = this.replica
-    this.sortRest()
     let count = 0
     const request = { range: call, limit: COUNT_KEYS_MAX, reverse: false, nowMs }
-    const resume = readPage(overlay, state, { ...request, bytesSoft: Infinity }, () => {
+    const resume = this.page({ ...request, bytesSoft: Infinity }, () => {
       count += 1
     })
     writer.array(2)
@@ -204,11 +220,9 @@ export class Shard {
     keys: string[]
     resume: string | undefined
   } {
-    const { overlay, state } = this.replica
-    this.sortRest()
     const keys: string[] = []
     const request = { range, limit: PAGE_ENTRIES_MAX, reverse: false, nowMs: this.clock.now() }
-    const resume = readPage(overlay, state, { ...request, bytesSoft: Infinity }, (key) => {
+    const resume = this.page({ ...request, bytesSoft: Infinity }, (key) => {
       keys.push(key)
     })
     return { keys, resume }
@@ -249,8 +263,13 @@ export class Shard {
 
   /** Ends entries whose time is over, through the log. A bounded number per call. */
   expireSome(): void {
-    const due = this.sweep.due(this.clock.now())
-    if (due.length > 0) this.sequencer.expire(due)
+    try {
+      const due = this.sweep.due(this.clock.now())
+      if (due.length > 0) this.sequencer.expire(due)
+    } catch (error) {
+      if (stateDamageIn(error) === undefined) throw error
+      this.notice(error)
+    }
   }
 
   /** Moves what is committed into the stored state, and lets go of the log that held it. */
@@ -269,6 +288,7 @@ export class Shard {
       this.applyError = undefined
     } catch (error) {
       this.applyError = error as Error
+      this.notice(error)
       throw error
     }
   }

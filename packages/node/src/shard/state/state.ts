@@ -10,9 +10,11 @@
  */
 import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import { open as openEnvironment } from 'lmdb'
 import type { Held, LiveHeld } from '../held.js'
+import { checkDataFile } from './data-file.js'
 import {
   encodeStored,
   FoundEntry,
@@ -64,9 +66,12 @@ export class State {
   /** Memory that LMDB's own thread reads until its transaction is done. */
   private readonly inUse = new Set<Buffer>()
   private currentMarks: StateMarks
+  /** The last transaction failed. */
+  private hasFailed = false
 
   private constructor(directory: string, identity: { clusterId: string; shard: number }) {
     this.file = join(directory, 'data.mdb')
+    checkDataFile(this.file, PAGE_BYTES)
     this.environment = openEnvironment({
       path: directory,
       pageSize: PAGE_BYTES,
@@ -74,12 +79,20 @@ export class State {
       noMemInit: true,
       cache: false,
       encoding: 'binary',
+      // Every transaction is one `batch`. What lmdb gathers on top of that within a turn has a promise
+      // that nobody can get hold of, so that its failure would end the process (lmdb 3.5.6).
+      eventTurnBatching: false,
     })
     const keyed = { encoding: 'binary', cache: false, keyEncoder: utf8Keys } as object
     this.entries = this.environment.openDB('entries', keyed)
     this.index = this.environment.openDB('expiry', { encoding: 'binary', keyEncoding: 'binary' })
     this.marksStore = this.environment.openDB('marks', keyed)
-    this.currentMarks = this.readMarks(identity)
+    try {
+      this.currentMarks = this.readMarks(identity)
+    } catch (error) {
+      void this.environment.close()
+      throw error
+    }
   }
 
   /** Opens what is there, or begins a new state in an empty directory. */
@@ -132,13 +145,19 @@ export class State {
     to: string | undefined,
     reverse: boolean,
   ): Generator<{ key: string; held: LiveHeld }> {
-    // LMDB takes an absent bound only as a present `undefined`, and has no empty key.
-    const low = from === '' ? undefined : from
-    const options = reverse
-      ? { start: to, end: low, reverse, exclusiveStart: true, inclusiveEnd: true }
-      : { start: low, end: to }
-    for (const { key, value } of this.entries.getRange({ ...options, snapshot: false } as object)) {
+    // To LMDB an empty key is no bound at all.
+    if (to === '') return
+    const options = rangeOptions(from, to, reverse)
+    let last: string | undefined
+    for (const { key, value } of this.entries.getRange(options)) {
+      last = key
       yield { key, held: this.found.point(value, value.length, key) }
+    }
+    // lmdb ends a range without a word where it can't read a page: what is last must have come (P8).
+    const opposite = { ...rangeOptions(from, to, !reverse), limit: 1 }
+    for (const key of this.entries.getKeys(opposite)) {
+      if (key !== last)
+        throw new StateDamage('a range of the stored state ends before its last key')
     }
   }
 
@@ -163,46 +182,56 @@ export class State {
    * `refresh`; they are on disk once `flushed` resolves.
    */
   write(changes: readonly Change[], marks?: Partial<StateMarks>): Promise<void> {
+    const staleRows = this.staleIndexRows(changes)
     const size = changes.reduce((sum, { held }) => sum + storedBytes(held), 0)
     const memory = Buffer.allocUnsafeSlow(size)
     this.inUse.add(memory)
     const next = { ...this.currentMarks, ...marks }
-    const indexed = this.hasExpiring
     // What happens to a part of the transaction happens to the whole: one promise tells.
     const done = this.environment.batch(() => {
-      let position = 0
-      for (const { key, held } of changes) {
-        if (indexed) this.dropIndexRow(key, held)
-        if (held.memory === undefined) {
-          void this.entries.remove(key)
-          continue
-        }
-        const stored = encodeStored(held as LiveHeld, memory, position)
-        position += stored.length
-        void this.entries.put(key, stored)
-        if (held.expiresAt !== 0) void this.index.put(indexKey(held.expiresAt, key), INDEX_VALUE)
-      }
+      for (const row of staleRows) void this.index.remove(row)
+      this.putChanges(changes, memory)
       if (marks !== undefined)
         void this.marksStore.put(MARKS_KEY, Buffer.from(JSON.stringify(next)))
     })
-    this.currentMarks = next
     return done.then(
       () => {
         this.inUse.delete(memory)
+        this.hasFailed = false
+        this.currentMarks = next
       },
-      (error: unknown) => {
+      async (error: unknown) => {
         this.inUse.delete(memory)
-        throw error
+        this.hasFailed = true
+        throw await commitFailure(error)
       },
     )
   }
 
-  /** Takes away the index row of the entry that is being replaced, so that rows can't pile up. */
-  private dropIndexRow(key: string, next: Held): void {
-    const old = this.get(key)
-    if (old !== undefined && old.expiresAt !== 0 && old.expiresAt !== next.expiresAt) {
-      void this.index.remove(indexKey(old.expiresAt, key))
+  private putChanges(changes: readonly Change[], memory: Buffer): void {
+    let position = 0
+    for (const { key, held } of changes) {
+      if (held.memory === undefined) {
+        void this.entries.remove(key)
+        continue
+      }
+      const stored = encodeStored(held as LiveHeld, memory, position)
+      position += stored.length
+      void this.entries.put(key, stored)
+      if (held.expiresAt !== 0) void this.index.put(indexKey(held.expiresAt, key), INDEX_VALUE)
     }
+  }
+
+  /** Index rows of the entries that are being replaced: they are taken away, or they would pile up. */
+  private staleIndexRows(changes: readonly Change[]): Buffer[] {
+    if (!this.hasExpiring) return []
+    const rows: Buffer[] = []
+    for (const { key, held } of changes) {
+      const old = this.get(key)
+      if (old === undefined || old.expiresAt === 0 || old.expiresAt === held.expiresAt) continue
+      rows.push(indexKey(old.expiresAt, key))
+    }
+    return rows
   }
 
   /** Lets the next read see what has been committed. */
@@ -216,6 +245,29 @@ export class State {
   }
 
   async close(): Promise<void> {
+    // lmdb waits for the flush of its last transaction, which never comes if that has failed. One
+    // without changes needs no space.
+    if (this.hasFailed) await this.write([]).catch(() => undefined)
     await this.environment.close()
   }
+}
+
+/** LMDB takes an absent bound only as a present `undefined`, and has no empty key. */
+function rangeOptions(from: string, to: string | undefined, reverse: boolean): object {
+  const low = from === '' ? undefined : from
+  const bounds = reverse
+    ? { start: to, end: low, reverse, exclusiveStart: true, inclusiveEnd: true }
+    : { start: low, end: to }
+  return { ...bounds, snapshot: false }
+}
+
+/** lmdb rejects with a pointer to a promise that rejects with the reason: both are handled here. */
+async function commitFailure(error: unknown): Promise<Error> {
+  const told = (error as { readonly commitError?: Promise<never> }).commitError
+  const reason: unknown = await Promise.race([
+    told?.catch((cause: unknown) => cause) ?? error,
+    nextTurn(error),
+  ])
+  const why = reason instanceof Error ? reason.message : String(reason)
+  return new Error(`the state could not be stored: ${why}`, { cause: reason })
 }

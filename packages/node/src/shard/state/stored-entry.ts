@@ -21,6 +21,19 @@ export class StateDamage extends Error {
   }
 }
 
+/**
+ * What an error of the stored state says about damage. LMDB reports its own only by the text of
+ * its codes.
+ */
+export function stateDamageIn(error: unknown): StateDamage | undefined {
+  if (error instanceof StateDamage) return error
+  const isDamage = /MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|PANIC|BAD_TXN)/.test(
+    String(error),
+  )
+  if (!isDamage) return undefined
+  return new StateDamage(`the state can't be read: ${String(error)}`, { cause: error })
+}
+
 export function storedBytes(held: Held): number {
   return STORED_HEADER_BYTES + held.end - held.start
 }
