@@ -41,18 +41,12 @@ function configure(configuration: Extract<ToChild, { type: 'configure' }>['confi
     },
   })
   configured.attach(link)
-  // A failed commit of LMDB rejects a promise of its own besides ours (lmdb 3.5.6); ours is
-  // handled where it was made. Anything else unforeseen must end the process: it is replaced.
+  // The unforeseen must end the process: it is replaced.
   process.on('unhandledRejection', (reason) => {
-    if (isCommitFailure(reason)) return
     logger.fatal({ err: reason }, 'unhandled rejection')
     process.exit(1)
   })
   report({ type: 'started' })
-}
-
-function isCommitFailure(reason: unknown): boolean {
-  return reason instanceof Error && /commit|MDB_|No space|I\/O error/i.test(reason.message)
 }
 
 async function end(): Promise<void> {

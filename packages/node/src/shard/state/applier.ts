@@ -34,7 +34,10 @@ async function storeGeneration(generation: Generation, state: State): Promise<vo
   try {
     for (let first = true; cursor.key !== undefined; first = false) {
       const slice = takeSlice(generation, cursor)
-      ahead.push(state.write(slice, first ? { applyingRevision } : undefined))
+      const stored = state.write(slice, first ? { applyingRevision } : undefined)
+      // It is waited for further down; a failure before that is not one that nobody handles.
+      stored.catch(() => undefined)
+      ahead.push(stored)
       if (ahead.length > SLICES_AHEAD) await ahead.shift()
       await nextTurn()
     }
