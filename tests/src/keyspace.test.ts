@@ -1,0 +1,17 @@
+/**
+ * Every call of the client, on a node of one child.
+ */
+import { afterAll, beforeAll } from 'vitest'
+import { describeKeyspace } from './behaviour/keyspace-behaviour.js'
+import { Scene } from './scene/scene.js'
+
+const scene = new Scene('one child')
+let url = ''
+
+beforeAll(async () => {
+  const node = await scene.startNode({ children: 1 })
+  url = node.url
+})
+afterAll(() => scene.end())
+
+describeKeyspace('one child', () => scene.client(url))
