@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest'
+import { readArguments } from './arguments.js'
+
+const defaults = { isOnce: false, directory: undefined, children: 4, limit: undefined }
+
+describe('readArguments', () => {
+  it('nothing → the defaults', () => {
+    expect(readArguments([])).toEqual({ type: 'run', options: defaults })
+  })
+
+  it('everything → everything', () => {
+    const args = ['--once', '--dir', './here', '--children', '2', '--limit=2000']
+    expect(readArguments(args)).toEqual({
+      type: 'run',
+      options: { isOnce: true, directory: './here', children: 2, limit: 2_000 },
+    })
+  })
+
+  it('--help → help, whatever else is there', () => {
+    expect(readArguments(['--once', '--help'])).toEqual({ type: 'help' })
+  })
+
+  it.each([['--children=0'], ['--limit=many'], ['--children=1.5'], ['--dir='], ['--what'], ['x']])(
+    '%s → refused',
+    (flag) => {
+      expect(() => readArguments([flag])).toThrow(TypeError)
+    },
+  )
+})
