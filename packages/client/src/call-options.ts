@@ -71,7 +71,7 @@ export function ifVersionOf(options: object): number | null | undefined {
 
 export function versionOf(name: string, version: unknown): number {
   if (Number.isSafeInteger(version) && (version as number) > 0) return version as number
-  throw new TypeError(`${name} is a version: a whole number above 0`)
+  throw new TypeError(`${name} is a whole number above 0`)
 }
 
 export function finiteOf(name: string, value: unknown): number {

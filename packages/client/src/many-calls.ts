@@ -3,6 +3,7 @@
  */
 import type { Call, ExpiryRule } from '@kv/protocol'
 import { assertKey, KvError, routeHash, WireWriter } from '@kv/protocol'
+import { watchAbort } from './abort-watch.js'
 import { expiryOf, timeoutOf } from './call-options.js'
 import { Gathering, gatheredError } from './gathering.js'
 import type { GatheringOptions } from './gathering.js'
@@ -74,10 +75,9 @@ export class ManyCalls {
 
   /** The values are encoded before anything is sent, so that they are taken as they are now. */
   set(entries: unknown, options: CallOptions | undefined): Promise<unknown> {
+    assertIterable(entries)
     const memory = new WireWriter()
-    const staged = Array.from(entries as Iterable<unknown>, (entry) =>
-      staging(() => this.stage(memory, entry)),
-    )
+    const staged = Array.from(entries, (entry) => staging(() => this.stage(memory, entry)))
     return this.gather(options, {
       count: staged.length,
       failsFast: false,
@@ -128,14 +128,10 @@ export class ManyCalls {
       },
     })
     if (signal !== undefined) {
-      const onAbort = (): void => {
+      const forget = watchAbort(signal, () => {
         gathering.abandon(signal.reason)
         for (const call of abortable) session.cancel(call)
-      }
-      const forget = (): void => {
-        signal.removeEventListener('abort', onAbort)
-      }
-      signal.addEventListener('abort', onAbort, { once: true })
+      })
       gathering.promise.then(forget, forget)
     }
     gathering.submitSlice()
@@ -147,6 +143,11 @@ function keysOf(keys: unknown): string[] {
   // Not any iterable: a string is one, and its characters are not meant.
   if (!Array.isArray(keys)) throw new TypeError('keys is an array of keys')
   return keys.slice() as string[]
+}
+
+function assertIterable(entries: unknown): asserts entries is Iterable<unknown> {
+  const isObject = typeof entries === 'object' && entries !== null
+  if (!isObject || !(Symbol.iterator in entries)) throw new TypeError('entries is an iterable')
 }
 
 function checkedKey(key: unknown): string {

@@ -1,6 +1,7 @@
 /**
  * Work of several calls, and of the user's own code between them, that must end in time.
  */
+import { watchAbort } from './abort-watch.js'
 import type { Clock } from './clock.js'
 
 export interface TimeboxOptions {
@@ -22,15 +23,16 @@ export function timebox<T>(clock: Clock, work: Promise<T>, options: TimeboxOptio
       },
       Math.max(0, deadline - clock.now()),
     )
-    function onAbort(): void {
-      leave()
-      reject(signal?.reason as Error)
-    }
+    const forget =
+      signal &&
+      watchAbort(signal, () => {
+        leave()
+        reject(signal.reason as Error)
+      })
     function leave(): void {
       clock.clearTimer(timer)
-      signal?.removeEventListener('abort', onAbort)
+      forget?.()
     }
-    signal?.addEventListener('abort', onAbort, { once: true })
     work.then(resolve, reject).finally(leave)
   })
 }

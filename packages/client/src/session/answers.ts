@@ -109,20 +109,19 @@ export class AnswerReader {
   private page(keysOnly: boolean): ShardPage {
     const { reader } = this
     const fields = reader.array(MESSAGE_BYTES_MAX)
-    if (fields % 4 !== 1) throw protocolError(`a page of ${fields} items`)
+    const fieldsEach = keysOnly ? 1 : 4
+    if ((fields - 1) % fieldsEach !== 0) throw protocolError(`a page of ${fields} fields`)
     const resume = this.maybeBound()
     const items: (FoundEntry | string)[] = []
-    for (let left = fields - 1; left > 0; left -= 4) {
+    for (let left = fields - 1; left > 0; left -= fieldsEach) {
       const key = reader.text(KEY_BYTES_MAX)
+      if (keysOnly) {
+        items.push(key)
+        continue
+      }
       const version = reader.unsigned()
       const expiresAt = reader.unsigned()
-      if (keysOnly) {
-        // A page of keys has no values, but an empty item in the place of each.
-        if (!reader.skipNil()) reader.binaryLength(MESSAGE_BYTES_MAX)
-        items.push(key)
-      } else {
-        items.push(entryOf(key, this.value(key), version, expiresAt))
-      }
+      items.push(entryOf(key, this.value(key), version, expiresAt))
     }
     return { items, resume }
   }

@@ -8,6 +8,7 @@
  */
 import type { Call, NodeMessage, Topology, Welcome } from '@kv/protocol'
 import { BATCH_BYTES_SOFT, KvError, VALUE_BYTES_MAX } from '@kv/protocol'
+import { watchAbort } from '../abort-watch.js'
 import type { Clock } from '../clock.js'
 import { Alarm } from '../clock.js'
 import type { ConnectionSettings, ConnectionSurroundings } from '../connection/connection.js'
@@ -191,13 +192,9 @@ export class Session {
   }
 
   private listen(call: PendingCall, signal: AbortSignal): void {
-    const onAbort = (): void => {
+    call.stopListening = watchAbort(signal, () => {
       this.settlements.abort(call, signal.reason)
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    call.stopListening = () => {
-      signal.removeEventListener('abort', onAbort)
-    }
+    })
   }
 
   /** Drops a call of a group that was aborted: it is not sent any more, or its answer is unheard. */

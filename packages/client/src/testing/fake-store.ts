@@ -128,17 +128,17 @@ export class FakeStore {
     if (call.reverse) keys.reverse()
     const page = keys.slice(0, Math.min(call.limit, this.stepMax))
     this.itemsScanned += page.length
-    answer.array(1 + page.length * 4)
+    answer.array(1 + page.length * (call.keysOnly ? 1 : 4))
     const last = page.at(-1)
     if (page.length === keys.length || last === undefined) answer.nil()
     else answer.text(call.reverse ? last : keyAfter(last))
     for (const key of page) {
       const stored = this.entries.get(key)!
       answer.text(key)
+      if (call.keysOnly) continue
       answer.integer(stored.version)
       answer.integer(stored.expiresAt)
-      if (call.keysOnly) answer.nil()
-      else answer.binary(stored.bytes)
+      answer.binary(stored.bytes)
     }
   }
 

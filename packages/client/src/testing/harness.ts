@@ -1,4 +1,5 @@
 /** A client on a fake node, with a clock that the test moves. */
+import type { NodeLimits } from '@kv/protocol'
 import { Client } from '../client.js'
 import type { UntypedClient } from '../kv-client.js'
 import type { ClientOptions } from '../settings.js'
@@ -16,10 +17,13 @@ export interface HarnessOptions extends ClientOptions {
   readonly shards?: number
   readonly children?: number
   readonly random?: () => number
+  /** What the node announces, where it differs from the usual. */
+  readonly limits?: Partial<NodeLimits>
 }
 
 export function harness(options: HarnessOptions = {}): Harness {
   const node = new FakeNode(options.shards, options.children)
+  node.limits = { ...node.limits, ...options.limits }
   const clock = new FakeClock()
   const settings = settingsOf(options, { url: 'ws://fake', token: undefined })
   const { random = () => 0.5 } = options
