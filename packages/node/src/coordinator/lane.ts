@@ -1,0 +1,97 @@
+/**
+ * The way to one child process: its data link and what the relay knows about it.
+ *
+ * A lane belongs to a process, not to a child id: when the child is replaced a new lane takes over
+ * and nothing of the old one can be mistaken for the new.
+ */
+import type { Duplex } from 'node:stream'
+import type { Batch } from '@kv/protocol'
+import type { LinkReply } from '../link/data-link.js'
+import { DataLink } from '../link/data-link.js'
+import type { Connection } from './connection.js'
+
+/** A child hears in steps of this size what a client has taken; it stops at 1 MiB untaken. */
+const WINDOW_BYTES = 131_072
+
+/** How long the data socket of a process that has exited may stay open. */
+const END_PATIENCE_MS = 1_000
+
+export interface LaneListener {
+  onReply(lane: Lane, reply: LinkReply): void
+  /** The last reply of what one read of the socket brought has been handed over. */
+  onChunkEnd(): void
+  /** No reply will come any more. The last call, made exactly once. */
+  onEnd(lane: Lane, error: Error | undefined): void
+}
+
+export class Lane {
+  readonly child: number
+  /** Bytes of the batches that have no final reply yet, all connections. */
+  inFlightBytes = 0
+  /** Whether batches may be sent: the child has started and is not on its way out. */
+  isOpen = false
+  private readonly link: DataLink
+  private readonly socket: Duplex
+  /**
+   * Connections the child has been told of (each is opened at its first batch), and the bytes of
+   * replies to it that the child does not know to be taken.
+   */
+  private readonly connections = new Map<number, number>()
+  private hasEnded = false
+  private endTimer: NodeJS.Timeout | undefined
+
+  constructor(child: number, socket: Duplex, listener: LaneListener) {
+    this.child = child
+    this.socket = socket
+    this.link = new DataLink(socket, {
+      onFrame: (frame) => {
+        if (frame.type !== 'reply') throw new Error(`a child sent ${frame.type} on the data socket`)
+        listener.onReply(this, frame)
+      },
+      onChunkEnd: () => listener.onChunkEnd(),
+      onEnd: (error) => {
+        this.isOpen = false
+        if (this.hasEnded) return
+        this.hasEnded = true
+        clearTimeout(this.endTimer)
+        listener.onEnd(this, error)
+      },
+    })
+  }
+
+  forward(connection: Connection, batch: Batch): void {
+    if (!this.connections.has(connection.number)) {
+      this.connections.set(connection.number, 0)
+      this.link.open(connection.number, connection.clientId)
+    }
+    this.link.batch(connection.number, batch)
+  }
+
+  /** A reply came for the connection. Answers whether the child should hear that it was taken. */
+  count(connection: number, bytes: number): boolean {
+    const untold = (this.connections.get(connection) ?? 0) + bytes
+    this.connections.set(connection, untold)
+    return untold >= WINDOW_BYTES
+  }
+
+  /** The client takes what it is sent: the child may send as much again (hard-parts 28). */
+  grant(connection: number): void {
+    const untold = this.connections.get(connection) ?? 0
+    if (untold < WINDOW_BYTES) return
+    this.connections.set(connection, 0)
+    this.link.window(connection, untold)
+  }
+
+  closeConnection(connection: number): void {
+    if (this.connections.delete(connection)) this.link.close(connection)
+  }
+
+  /** The process has exited: what it had sent is still read, then the lane ends. */
+  end(): void {
+    this.isOpen = false
+    if (this.hasEnded) return
+    this.link.end()
+    // Somebody else may hold the other end open; nobody is there to write into it.
+    this.endTimer = setTimeout(() => this.socket.destroy(), END_PATIENCE_MS)
+  }
+}

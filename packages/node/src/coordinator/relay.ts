@@ -1,0 +1,321 @@
+/**
+ * Between clients and children: knows who is connected and which batch waits for which child.
+ *
+ * A batch's envelope is decoded, its body never. Each is handed to the child it names and stays
+ * pending until the final reply; replies arrive as finished messages and go out as they are. What
+ * can't be handed over is refused at once, `not-applied`: `MOVED` if the child is not there,
+ * `OVERLOADED` over a budget. What a dead child leaves unanswered is refused as `UNAVAILABLE`, and
+ * whether its writes took effect is unknown.
+ *
+ * This is the hot path: nothing here waits, and nothing is allocated per batch but its entry.
+ */
+import type { Duplex } from 'node:stream'
+import type { Batch, ClientMessage, Hello, NodeLimits, Topology } from '@kv/protocol'
+import {
+  CLOSE_CODES,
+  ERROR_RULES,
+  HELLO_BYTES_MAX,
+  KvError,
+  MESSAGE_TAGS,
+  MOVED,
+  OUTCOMES,
+  PROTOCOL_VERSION,
+  decodeClientMessage,
+  encodeMessage,
+} from '@kv/protocol'
+import type { LinkReply } from '../link/data-link.js'
+import { Connection } from './connection.js'
+import type { Greeter } from './greeting.js'
+import { Lane } from './lane.js'
+import type { ClientListener, ClientSocket } from './websocket.js'
+
+/** Bytes of batches one child may have unanswered, all connections. */
+export const LANE_BYTES_MAX: number = 64 * 1_048_576
+
+/** Batches one connection may have unanswered, however small they are. */
+export const BATCHES_IN_FLIGHT_MAX = 16_384
+
+/** How long a client may take to say HELLO. */
+const HELLO_TIMEOUT_MS = 5_000
+
+const PING_INTERVAL_MS = 15_000
+
+const NOT_APPLIED = OUTCOMES.indexOf('not-applied')
+const UNKNOWN = OUTCOMES.indexOf('unknown')
+
+export interface RelaySettings {
+  readonly clusterId: string
+  readonly limits: NodeLimits
+  readonly connectionsMax: number
+  readonly laneBytesMax: number
+  readonly greeter: Greeter
+  /** Monotonic. */
+  readonly now: () => number
+  /** Something is wrong here, not with a client. */
+  readonly onError: (error: unknown) => void
+}
+
+export class Relay {
+  private readonly settings: RelaySettings
+  private readonly connections = new Map<number, Connection>()
+  /** Ready connections by client id: an identity has one connection at a time. */
+  private readonly byClient = new Map<number, Connection>()
+  /** By child: the lane of its present process. */
+  private readonly lanes = new Map<number, Lane>()
+  /** Connections that were sent something since the last chunk end. */
+  private corked: Connection[] = []
+  private topology: Topology
+  private lastNumber = 0
+  private isDraining = false
+
+  constructor(settings: RelaySettings, topology: Topology) {
+    this.settings = settings
+    this.topology = topology
+  }
+
+  get connectionCount(): number {
+    return this.connections.size
+  }
+
+  get pendingBatches(): number {
+    let pending = 0
+    for (const connection of this.connections.values()) pending += connection.pending.size
+    return pending
+  }
+
+  /** Whether one more connection may come in. */
+  get hasRoom(): boolean {
+    return !this.isDraining && this.connections.size < this.settings.connectionsMax
+  }
+
+  /** A new client. */
+  accept(socket: ClientSocket): ClientListener {
+    const connection = new Connection(this.nextNumber(), socket, this.settings.now())
+    this.connections.set(connection.number, connection)
+    return {
+      onMessage: (bytes) => this.onMessage(connection, bytes),
+      onText: () => protocolFailure(connection, 'messages are binary'),
+      onPong: () => {
+        connection.unansweredPings = 0
+      },
+      onDrain: () => this.onDrain(connection),
+      onClose: () => this.onClose(connection),
+    }
+  }
+
+  /** A new process of the child. Batches go there once the lane is open. */
+  addLane(child: number, socket: Duplex, onEnd: (error: Error | undefined) => void): Lane {
+    const lane = new Lane(child, socket, {
+      onReply: (from, reply) => this.onReply(from, reply),
+      onChunkEnd: () => this.uncork(),
+      onEnd: (from, error) => {
+        this.onLaneEnd(from)
+        onEnd(error)
+      },
+    })
+    this.lanes.set(child, lane)
+    return lane
+  }
+
+  /** Tells every client; encoded once. */
+  publish(topology: Topology): void {
+    this.topology = topology
+    const message = encodeMessage({ type: 'topology', topology })
+    for (const connection of this.byClient.values()) connection.send(message)
+  }
+
+  /** Looks after time-outs; to be called about once a second. */
+  sweep(): void {
+    const nowMs = this.settings.now()
+    for (const connection of this.connections.values()) {
+      const waitedMs = nowMs - connection.sinceMs
+      if (connection.phase === 'greeting' && waitedMs >= HELLO_TIMEOUT_MS) {
+        connection.fail('PROTOCOL', CLOSE_CODES.policy, 'no HELLO in time')
+      } else if (connection.phase === 'ready' && waitedMs >= PING_INTERVAL_MS) {
+        connection.ping(nowMs)
+      }
+    }
+  }
+
+  /** From now on nobody comes in and nothing more is read; what is pending is still answered. */
+  drain(): void {
+    this.isDraining = true
+    for (const connection of this.connections.values()) connection.pause()
+  }
+
+  closeAll(code: number, reason: string): void {
+    for (const connection of this.connections.values()) connection.close(code, reason)
+  }
+
+  terminateAll(): void {
+    for (const connection of this.connections.values()) connection.socket.terminate()
+  }
+
+  private nextNumber(): number {
+    // Numbers have 32 bits on the data socket; one may come round while its owner still lives.
+    do this.lastNumber = (this.lastNumber % 0xffff_ffff) + 1
+    while (this.connections.has(this.lastNumber))
+    return this.lastNumber
+  }
+
+  private onMessage(connection: Connection, bytes: Uint8Array): void {
+    if (connection.phase !== 'ready' && connection.phase !== 'greeting') return
+    try {
+      if (connection.phase === 'greeting' && bytes.length > HELLO_BYTES_MAX) {
+        connection.fail('PROTOCOL', CLOSE_CODES.tooLarge, 'too much before HELLO')
+      } else this.handle(connection, decodeClientMessage(bytes))
+    } catch (error) {
+      if (!(error instanceof KvError)) this.settings.onError(error)
+      protocolFailure(connection, error instanceof KvError ? error.message : 'not understood')
+    }
+  }
+
+  private handle(connection: Connection, message: ClientMessage): void {
+    if (message.type === 'hello') {
+      if (connection.phase === 'greeting') this.onHello(connection, message)
+      else protocolFailure(connection, 'HELLO was said before')
+    } else if (connection.phase === 'greeting') {
+      protocolFailure(connection, 'HELLO comes first')
+    } else if (message.type === 'batch') this.onBatch(connection, message)
+    else connection.say({ type: 'pong', nonce: message.nonce })
+  }
+
+  private onHello(connection: Connection, hello: Hello): void {
+    const greeting = this.settings.greeter.judge(hello)
+    if (greeting.type === 'refused') {
+      connection.fail(greeting.code, greeting.closeCode, greeting.message)
+      return
+    }
+    const { clientId, secret } = greeting.identity
+    this.supersede(clientId)
+    connection.becomeReady(clientId, this.settings.now())
+    this.byClient.set(clientId, connection)
+    const { clusterId, limits } = this.settings
+    connection.say({
+      type: 'welcome',
+      protocolVersion: PROTOCOL_VERSION,
+      clusterId,
+      clientId,
+      secret,
+      limits,
+      topology: this.topology,
+    })
+  }
+
+  /** The same client has come back: what is left of its former connection is over. */
+  private supersede(clientId: number): void {
+    const former = this.byClient.get(clientId)
+    if (former === undefined) return
+    this.forget(former)
+    former.close(CLOSE_CODES.policy, 'the client has connected again')
+    former.socket.terminate()
+  }
+
+  private onBatch(connection: Connection, batch: Batch): void {
+    const lane = this.lanes.get(batch.child)
+    if (lane === undefined || !lane.isOpen || this.isDraining) {
+      refuse(connection, batch.id, MOVED, NOT_APPLIED, `child ${batch.child} is not there`)
+      return
+    }
+    const bytes = batch.body.length
+    if (
+      connection.inFlightBytes + bytes > this.settings.limits.inFlightBytesMax ||
+      connection.pending.size >= BATCHES_IN_FLIGHT_MAX ||
+      lane.inFlightBytes + bytes > this.settings.laneBytesMax
+    ) {
+      const { wire } = ERROR_RULES.OVERLOADED
+      refuse(connection, batch.id, wire, NOT_APPLIED, 'too much is in flight')
+      return
+    }
+    if (connection.pending.has(batch.id)) {
+      protocolFailure(connection, `batch ${batch.id} is still unanswered`)
+      return
+    }
+    connection.addPending(batch.id, { lane, bytes })
+    lane.forward(connection, batch)
+  }
+
+  /** Late replies, to a connection or an attempt that is over, are dropped (hard-parts 27). */
+  private onReply(lane: Lane, reply: LinkReply): void {
+    const connection = this.connections.get(reply.connection)
+    const pending = connection?.pending.get(reply.batchId)
+    if (connection === undefined || pending?.lane !== lane) return
+    if (reply.final) connection.settle(reply.batchId, pending)
+    if (!connection.isCorked) {
+      connection.isCorked = true
+      connection.socket.cork()
+      this.corked.push(connection)
+    }
+    connection.send(reply.message)
+    const isTold = lane.count(connection.number, reply.message.length)
+    if (isTold && (!connection.isPaused || this.isDraining)) lane.grant(connection.number)
+    if (isFailure(reply.message)) connection.close(CLOSE_CODES.protocol, 'see the message before')
+  }
+
+  /** The client has taken everything: it is read from again, and so may the children send again. */
+  private onDrain(connection: Connection): void {
+    connection.resume()
+    for (const lane of this.lanes.values()) lane.grant(connection.number)
+  }
+
+  private uncork(): void {
+    const { corked } = this
+    if (corked.length === 0) return
+    this.corked = []
+    for (const connection of corked) {
+      connection.isCorked = false
+      connection.socket.uncork()
+    }
+  }
+
+  private onLaneEnd(lane: Lane): void {
+    this.uncork()
+    if (this.lanes.get(lane.child) === lane) this.lanes.delete(lane.child)
+    const { wire } = ERROR_RULES.UNAVAILABLE
+    const message = `child ${lane.child} ended before it answered`
+    for (const connection of this.connections.values()) {
+      for (const [batchId, pending] of connection.pending) {
+        if (pending.lane !== lane) continue
+        connection.settle(batchId, pending)
+        refuse(connection, batchId, wire, UNKNOWN, message)
+      }
+    }
+  }
+
+  private onClose(connection: Connection): void {
+    connection.phase = 'closed'
+    this.forget(connection)
+  }
+
+  /** Nobody waits for its replies any more. */
+  private forget(connection: Connection): void {
+    this.connections.delete(connection.number)
+    if (this.byClient.get(connection.clientId) === connection) {
+      this.byClient.delete(connection.clientId)
+    }
+    for (const [batchId, pending] of connection.pending) connection.settle(batchId, pending)
+    for (const lane of this.lanes.values()) lane.closeConnection(connection.number)
+  }
+}
+
+function protocolFailure(connection: Connection, message: string): void {
+  connection.fail('PROTOCOL', CLOSE_CODES.protocol, message)
+}
+
+/**
+ * Whether a child ends the conversation with this message. Its type is the second byte: the first
+ * is the array's header, and every type fits one byte.
+ */
+function isFailure(message: Uint8Array): boolean {
+  return message[1] === MESSAGE_TAGS.failure
+}
+
+function refuse(
+  connection: Connection,
+  batchId: number,
+  code: number,
+  outcome: number,
+  message: string,
+): void {
+  connection.say({ type: 'refused', batchId, code, outcome, message })
+}
