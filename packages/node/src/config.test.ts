@@ -1,0 +1,67 @@
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { NodeOptions } from './config.js'
+import { defaultShards, resolveOptions } from './config.js'
+
+const DATA_DIR = './somewhere'
+
+describe('config', () => {
+  test('only a directory → the defaults', () => {
+    expect(resolveOptions({ dataDir: DATA_DIR })).toEqual({
+      dataDir: resolve(DATA_DIR),
+      host: '127.0.0.1',
+      port: 7400,
+      children: availableParallelism(),
+      shards: undefined,
+      newShards: defaultShards(availableParallelism()),
+      token: undefined,
+      origins: [],
+      limits: {
+        valueBytesMax: 1_048_576,
+        overlayBytesMax: 67_108_864,
+        inFlightBytesMax: 8_388_608,
+        connectionsMax: 10_000,
+      },
+      pingTimeoutMs: 5_000,
+      logger: 'warn',
+    })
+  })
+
+  test('shards of a new directory → twice the cores, rounded up, at least 16', () => {
+    expect([1, 2, 8, 9, 12, 64].map(defaultShards)).toEqual([16, 16, 16, 32, 32, 128])
+  })
+
+  test('an address others can reach → only with a token', () => {
+    const options = { dataDir: DATA_DIR, host: '0.0.0.0' }
+    expect(() => resolveOptions(options)).toThrow('host 0.0.0.0 can be reached from elsewhere')
+    expect(resolveOptions({ ...options, token: 'secret' }).host).toBe('0.0.0.0')
+  })
+
+  const wrong: [string, object, string][] = [
+    ['no directory', { dataDir: '' }, 'dataDir is missing'],
+    ['a port out of range', { port: 65_536 }, 'port is a whole number from 0 to 65535'],
+    ['a port that is text', { port: '7400' }, 'port is a whole number'],
+    ['no children', { children: 0 }, 'children is a whole number from 1'],
+    ['shards that are no power of two', { shards: 24 }, 'shards is a power of two, not 24'],
+    ['an empty token', { token: '' }, 'token is a non-empty string'],
+    ['an origin with a path', { origins: ['https://a.example/x'] }, 'origins: https://a.example/x'],
+    ['a limit above the protocol', { limits: { valueBytesMax: 2 ** 21 } }, 'limits.valueBytesMax'],
+    ['an unknown level', { logger: 'loud' }, 'logger is a pino logger or a level'],
+    ['an unknown option', { shard: 16 }, 'there is no option shard'],
+    ['more than one copy', { replicationFactor: 3 }, 'this version keeps one copy only'],
+    ['another fsync', { fsync: 'everysec' }, "this version knows 'always' only"],
+  ]
+  for (const [name, options, message] of wrong) {
+    test(`${name} → a TypeError that says so`, () => {
+      const given = { dataDir: DATA_DIR, ...options } as NodeOptions
+      expect(() => resolveOptions(given)).toThrow(TypeError)
+      expect(() => resolveOptions(given)).toThrow(message)
+    })
+  }
+
+  test('what is the only choice → may be said', () => {
+    const options = { dataDir: DATA_DIR, replicationFactor: 1, fsync: 'always' } as const
+    expect(resolveOptions(options).dataDir).toBe(resolve(DATA_DIR))
+  })
+})

@@ -1,0 +1,229 @@
+/**
+ * The options of a node: their defaults, their limits, and what is said about a wrong one.
+ *
+ * A wrong option is a mistake of the program and a `TypeError`; what depends on the machine (the
+ * port, the directory) is found out at the start and is a `KvError`.
+ */
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import {
+  CHILDREN_MAX,
+  HELLO_TEXT_BYTES_MAX,
+  IN_FLIGHT_BYTES_MAX,
+  MESSAGE_BYTES_MAX,
+  SHARDS_MAX,
+  VALUE_BYTES_MAX,
+} from '@kv/protocol'
+import type { Logger } from 'pino'
+import { isLoopback } from './coordinator/origin.js'
+import type { LogLevel } from './logger.js'
+import { isLogLevel } from './logger.js'
+
+export const DEFAULT_HOST = '127.0.0.1'
+export const DEFAULT_PORT = 7400
+
+const SHARDS_MIN = 16
+const OVERLAY_BYTES_MIN = 1_048_576
+const OVERLAY_BYTES_DEFAULT = 64 * 1_048_576
+const CONNECTIONS_DEFAULT = 10_000
+const PING_TIMEOUT_MS_MIN = 500
+const PING_TIMEOUT_MS_DEFAULT = 5_000
+const TIMEOUT_MS_MAX = 3_600_000
+
+export interface NodeOptions {
+  /** Where everything is kept; made if it is not there. */
+  readonly dataDir: string
+  /** Address to listen on, 127.0.0.1 by default. Any other than loopback needs a token. */
+  readonly host?: string | undefined
+  /** 7400 by default; 0 for any free port. */
+  readonly port?: number | undefined
+  /** Shard children to run; one per core by default. */
+  readonly children?: number | undefined
+  /**
+   * A power of two, fixed when the data directory is created. Default: what the directory has; for
+   * a new one twice the cores rounded up, at least 16.
+   */
+  readonly shards?: number | undefined
+  /** Copies of every shard. This version keeps one. */
+  readonly replicationFactor?: number | undefined
+  /** When a write is acknowledged. This version: once it is on disk. */
+  readonly fsync?: 'always' | undefined
+  /** What clients must show to come in. */
+  readonly token?: string | undefined
+  /** Origins of web pages that may connect without a token, besides those of this machine. */
+  readonly origins?: readonly string[] | undefined
+  readonly limits?: NodeLimitOptions | undefined
+  /** A child that does not answer for so long is killed and replaced; 5,000 by default. */
+  readonly pingTimeoutMs?: number | undefined
+  /** A pino logger, or the level of one of our own; 'warn' by default. */
+  readonly logger?: LogLevel | Logger | undefined
+}
+
+export interface NodeLimitOptions {
+  /** Largest value as stored; 1 MiB by default, which is also the most. */
+  readonly valueBytesMax?: number | undefined
+  /** Memory per child for writes that are durable but not yet in the tree; 64 MiB by default. */
+  readonly overlayBytesMax?: number | undefined
+  /** Bytes one connection may have unanswered; 8 MiB by default. */
+  readonly inFlightBytesMax?: number | undefined
+  /** Clients connected at once; 10,000 by default. */
+  readonly connectionsMax?: number | undefined
+}
+
+/** The options with nothing left open. */
+export interface NodeSettings {
+  readonly dataDir: string
+  readonly host: string
+  readonly port: number
+  readonly children: number
+  /** What was asked for; `undefined` if the directory decides. */
+  readonly shards: number | undefined
+  /** For a new directory. */
+  readonly newShards: number
+  readonly token: string | undefined
+  readonly origins: readonly string[]
+  readonly limits: Readonly<Record<keyof NodeLimitOptions, number>>
+  readonly pingTimeoutMs: number
+  readonly logger: LogLevel | Logger
+}
+
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
+  'dataDir',
+  'host',
+  'port',
+  'children',
+  'shards',
+  'replicationFactor',
+  'fsync',
+  'token',
+  'origins',
+  'limits',
+  'pingTimeoutMs',
+  'logger',
+])
+
+/** Throws a `TypeError` that names the option. */
+export function resolveOptions(options: NodeOptions): NodeSettings {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.has(name)) throw new TypeError(`there is no option ${name}`)
+  }
+  refuseUnsupported(options)
+  const host = options.host ?? DEFAULT_HOST
+  const token = resolveToken(options.token)
+  if (typeof host !== 'string' || host === '') throw new TypeError('host is not a name or address')
+  if (token === undefined && !isLoopback(host)) {
+    throw new TypeError(`host ${host} can be reached from elsewhere: set a token`)
+  }
+  const cores = availableParallelism()
+  const shards = options.shards === undefined ? undefined : resolveShards(options.shards)
+  return {
+    dataDir: resolveDataDir(options.dataDir),
+    host,
+    port: integer('port', options.port ?? DEFAULT_PORT, 0, 65_535),
+    children: integer('children', options.children ?? cores, 1, CHILDREN_MAX),
+    shards,
+    newShards: shards ?? defaultShards(cores),
+    token,
+    origins: resolveOrigins(options.origins ?? []),
+    limits: resolveLimits(options.limits ?? {}),
+    pingTimeoutMs: integer(
+      'pingTimeoutMs',
+      options.pingTimeoutMs ?? PING_TIMEOUT_MS_DEFAULT,
+      PING_TIMEOUT_MS_MIN,
+      TIMEOUT_MS_MAX,
+    ),
+    logger: resolveLogger(options.logger ?? 'warn'),
+  }
+}
+
+/** Twice the cores, rounded up to a power of two, at least 16. */
+export function defaultShards(cores: number): number {
+  const wanted = 2 ** Math.ceil(Math.log2(cores * 2))
+  return Math.min(SHARDS_MAX, Math.max(SHARDS_MIN, wanted))
+}
+
+function refuseUnsupported({ replicationFactor = 1, fsync = 'always' }: NodeOptions): void {
+  if (replicationFactor !== 1) {
+    throw new TypeError(`replicationFactor ${replicationFactor}: this version keeps one copy only`)
+  }
+  if (fsync !== 'always') {
+    throw new TypeError(`fsync '${String(fsync)}': this version knows 'always' only`)
+  }
+}
+
+function resolveDataDir(dataDir: unknown): string {
+  if (typeof dataDir === 'string' && dataDir !== '') return resolve(dataDir)
+  throw new TypeError('dataDir is missing: say where the data is to be kept')
+}
+
+function resolveShards(shards: number): number {
+  integer('shards', shards, 1, SHARDS_MAX)
+  if (!Number.isInteger(Math.log2(shards))) {
+    throw new TypeError(`shards is a power of two, not ${shards}`)
+  }
+  return shards
+}
+
+function resolveToken(token: unknown): string | undefined {
+  if (token === undefined) return undefined
+  if (typeof token !== 'string' || token === '') throw new TypeError('token is a non-empty string')
+  if (Buffer.byteLength(token) > HELLO_TEXT_BYTES_MAX) {
+    throw new TypeError(`token has at most ${HELLO_TEXT_BYTES_MAX} bytes`)
+  }
+  return token
+}
+
+function resolveOrigins(origins: readonly string[]): readonly string[] {
+  if (!Array.isArray(origins)) throw new TypeError('origins is a list')
+  for (const origin of origins) {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+      throw new TypeError(`origins: ${String(origin)} is not like https://app.example.com`)
+    }
+  }
+  return [...origins]
+}
+
+function resolveLimits(limits: NodeLimitOptions): NodeSettings['limits'] {
+  const large = Number.MAX_SAFE_INTEGER
+  return {
+    valueBytesMax: integer(
+      'limits.valueBytesMax',
+      limits.valueBytesMax ?? VALUE_BYTES_MAX,
+      1,
+      VALUE_BYTES_MAX,
+    ),
+    overlayBytesMax: integer(
+      'limits.overlayBytesMax',
+      limits.overlayBytesMax ?? OVERLAY_BYTES_DEFAULT,
+      OVERLAY_BYTES_MIN,
+      large,
+    ),
+    inFlightBytesMax: integer(
+      'limits.inFlightBytesMax',
+      limits.inFlightBytesMax ?? IN_FLIGHT_BYTES_MAX,
+      MESSAGE_BYTES_MAX,
+      IN_FLIGHT_BYTES_MAX,
+    ),
+    connectionsMax: integer(
+      'limits.connectionsMax',
+      limits.connectionsMax ?? CONNECTIONS_DEFAULT,
+      1,
+      large,
+    ),
+  }
+}
+
+function resolveLogger(logger: LogLevel | Logger): LogLevel | Logger {
+  if (isLogLevel(logger)) return logger
+  if (typeof logger === 'object' && logger !== null && typeof logger.info === 'function') {
+    return logger
+  }
+  throw new TypeError(`logger is a pino logger or a level, not ${typeof logger}`)
+}
+
+function integer(name: string, value: unknown, min: number, max: number): number {
+  if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) {
+    return value as number
+  }
+  throw new TypeError(`${name} is a whole number from ${min} to ${max}, not ${String(value)}`)
+}

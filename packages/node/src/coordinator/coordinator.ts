@@ -1,0 +1,326 @@
+/**
+ * Puts the coordinator's parts together, starts them in order and ends them in order.
+ *
+ *   data directory ─▶ relay ─▶ port ─▶ supervisor ─▶ every shard open
+ *
+ * The port is taken before anything is forked, so that a node that can't have it leaves nothing
+ * behind. Clients that come early are welcome: they learn that nothing is open yet.
+ */
+import type { Server } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { CLOSE_CODES, KvError, MESSAGE_BYTES_MAX } from '@kv/protocol'
+import type { Logger } from 'pino'
+import type { ClockReading, Configuration } from '../link/control.js'
+import type { ChildExit, ForkChild } from './child-process.js'
+import { absentChild } from './child-state.js'
+import { ClientIds } from './client-ids.js'
+import type { DataDirectory } from './data-directory.js'
+import { openDataDirectory } from './data-directory.js'
+import type { Failover } from './failover-watch.js'
+import { FailoverWatch } from './failover-watch.js'
+import { Greeter } from './greeting.js'
+import { createHttpServer, listen } from './http.js'
+import type { NodeState } from './node-state.js'
+import { firstTopology } from './node-state.js'
+import type { NodeTopology } from './operator-topology.js'
+import { missingShards, operatorTopology } from './operator-topology.js'
+import { LANE_BYTES_MAX, Relay } from './relay.js'
+import type { StartOutcome } from './start-outcome.js'
+import { startOutcome } from './start-outcome.js'
+import { recordOf, restoreShards } from './state-record.js'
+import type { NodeStats } from './statistics.js'
+import { Statistics } from './statistics.js'
+import { Supervisor } from './supervisor.js'
+import { copyDirectory } from './topology-store.js'
+import { WebSocketPort } from './websocket.js'
+
+const PING_INTERVAL_MS = 250
+const SWEEP_INTERVAL_MS = 1_000
+
+/** How long a node that closes waits for what is in flight. With the two below under 10 s. */
+const DRAIN_PATIENCE_MS = 2_500
+/** How long its children may take to close their shards. */
+const STOP_PATIENCE_MS = 4_500
+/** How long clients may take to answer the close. */
+const GOODBYE_PATIENCE_MS = 1_000
+const POLL_MS = 10
+
+/** Versions one coordinator may use up; the next begins above them without having to know. */
+const TOPOLOGIES_PER_INCARNATION = 2 ** 24
+
+export interface CoordinatorSettings {
+  readonly dataDir: string
+  readonly host: string
+  readonly port: number
+  readonly children: number
+  readonly shards: number | undefined
+  readonly newShards: number
+  readonly token: string | undefined
+  readonly origins: readonly string[]
+  readonly limits: {
+    readonly valueBytesMax: number
+    readonly overlayBytesMax: number
+    readonly inFlightBytesMax: number
+    readonly connectionsMax: number
+  }
+  readonly pingTimeoutMs: number
+  readonly log: Logger
+  readonly fork: ForkChild
+}
+
+export interface CoordinatorListener {
+  onTopology(topology: NodeTopology): void
+  onChildExit(exit: ChildExit & { readonly child: number; readonly pid: number }): void
+  onFailover(failover: Failover): void
+}
+
+export class Coordinator {
+  private readonly settings: CoordinatorSettings
+  private readonly directory: DataDirectory
+  private readonly listener: CoordinatorListener
+  private readonly relay: Relay
+  private readonly supervisor: Supervisor
+  private readonly statistics: Statistics
+  private readonly failovers: FailoverWatch
+  private readonly server: Server
+  private readonly sockets = new WebSocketPort()
+  private readonly clock: ClockReading
+  private readonly sweepTimer: NodeJS.Timeout
+  private lastRecord = ''
+  private isClosing = false
+  private boundPort = 0
+  /** Settles the start; does nothing later. */
+  private onOutcome: (outcome: StartOutcome) => void = () => {}
+
+  private constructor(
+    settings: CoordinatorSettings,
+    directory: DataDirectory,
+    listener: CoordinatorListener,
+  ) {
+    this.settings = settings
+    this.directory = directory
+    this.listener = listener
+    this.clock = { wallMs: Date.now(), monotonicNs: process.hrtime.bigint().toString() }
+    const state = firstState(directory, settings.children)
+    this.failovers = new FailoverWatch(state.published)
+    this.relay = this.createRelay(state)
+    this.statistics = new Statistics((nonce) =>
+      this.supervisor.broadcast({ type: 'report', nonce }),
+    )
+    this.supervisor = this.createSupervisor(state)
+    this.server = createHttpServer(
+      {
+        readiness: () => this.readiness(),
+        hasRoom: () => this.relay.hasRoom,
+        upgrade: (request, socket, head) =>
+          this.sockets.upgrade(request, socket, head, (client) => this.relay.accept(client)),
+      },
+      { hasToken: settings.token !== undefined, allowed: settings.origins },
+    )
+    this.sweepTimer = setInterval(() => this.relay.sweep(), SWEEP_INTERVAL_MS)
+  }
+
+  /** Resolves when every shard is open; rejects, with nothing left behind, if that can't be. */
+  static async start(
+    settings: CoordinatorSettings,
+    listener: CoordinatorListener,
+  ): Promise<Coordinator> {
+    const directory = await openDataDirectory(settings)
+    const coordinator = new Coordinator(settings, directory, listener)
+    try {
+      coordinator.boundPort = await listen(coordinator.server, settings.host, settings.port)
+      await coordinator.arrive()
+      return coordinator
+    } catch (error) {
+      await coordinator.close()
+      throw error
+    }
+  }
+
+  get port(): number {
+    return this.boundPort
+  }
+
+  get shardCount(): number {
+    return this.directory.store.identity.shardCount
+  }
+
+  topology(): NodeTopology {
+    return operatorTopology(this.supervisor.state, (shard) => this.directoryOf(shard))
+  }
+
+  async stats(): Promise<NodeStats> {
+    const reports = await this.statistics.collect()
+    const { state } = this.supervisor
+    const { rss, heapUsed } = process.memoryUsage()
+    const { user, system } = process.cpuUsage()
+    return {
+      coordinator: {
+        pid: process.pid,
+        rssBytes: rss,
+        heapBytes: heapUsed,
+        cpuMs: (user + system) / 1_000,
+        connections: this.relay.connectionCount,
+        batchesInFlight: this.relay.pendingBatches,
+      },
+      children: [...reports].map(([id, { rssBytes, heapBytes, cpuMs }]) => {
+        const pid = state.children[id - 1]?.process?.pid ?? 0
+        return { id, pid, rssBytes, heapBytes, cpuMs }
+      }),
+      shards: this.statistics.shards(state, reports, performance.now()),
+    }
+  }
+
+  /** Answers what is in flight, ends the children, gives the directory free. Under 10 s. */
+  async close(): Promise<void> {
+    this.isClosing = true
+    this.server.close()
+    this.relay.drain()
+    await until(() => this.relay.pendingBatches === 0, DRAIN_PATIENCE_MS)
+    this.relay.closeAll(CLOSE_CODES.goingAway, 'the node shuts down')
+    await this.supervisor.stop(STOP_PATIENCE_MS)
+    await until(() => this.relay.connectionCount === 0, GOODBYE_PATIENCE_MS)
+    this.relay.terminateAll()
+    this.server.closeAllConnections()
+    clearInterval(this.sweepTimer)
+    await this.persist(this.supervisor.state).catch((error: unknown) => {
+      // The next start waits for processes that are gone, and that is all.
+      this.settings.log.error({ err: error }, 'the last topology could not be written')
+    })
+    await this.directory.lock.release()
+  }
+
+  private async arrive(): Promise<void> {
+    const { log } = this.settings
+    const outcome = await new Promise<StartOutcome>((resolve) => {
+      this.onOutcome = resolve
+      this.supervisor.start()
+    })
+    this.onOutcome = () => {}
+    if (outcome.type === 'failed') {
+      const message = `the node does not start: ${outcome.reason}; the log says more`
+      throw new KvError('UNAVAILABLE', message, { outcome: 'not-applied' })
+    }
+    if (outcome.type === 'arrived' && outcome.missing.length > 0) {
+      log.error({ shards: outcome.missing }, 'started, but these shards are not available')
+    }
+  }
+
+  private createRelay(state: NodeState): Relay {
+    const { settings, directory } = this
+    const { store } = directory
+    const ids = new ClientIds({
+      next: directory.firstClientId,
+      end: store.stored.clientIdsEnd,
+      secret: store.identity.secret,
+      reserve: (clientIdsEnd) => store.update({ clientIdsEnd }),
+    })
+    return new Relay(
+      {
+        clusterId: store.identity.clusterId,
+        limits: {
+          valueBytesMax: settings.limits.valueBytesMax,
+          messageBytesMax: MESSAGE_BYTES_MAX,
+          inFlightBytesMax: settings.limits.inFlightBytesMax,
+        },
+        connectionsMax: settings.limits.connectionsMax,
+        laneBytesMax: LANE_BYTES_MAX,
+        greeter: new Greeter(ids, settings.token),
+        now: () => performance.now(),
+        onError: (error) => settings.log.error({ err: error }, 'a message made the relay fail'),
+      },
+      state.published,
+    )
+  }
+
+  private createSupervisor(state: NodeState): Supervisor {
+    const { settings } = this
+    return new Supervisor(state, {
+      fork: settings.fork,
+      relay: this.relay,
+      pulse: { intervalMs: PING_INTERVAL_MS, timeoutMs: settings.pingTimeoutMs },
+      log: settings.log,
+      configurationOf: (child) => this.configurationOf(child),
+      directoryOf: (shard) => this.directoryOf(shard),
+      persist: (changed) => this.persist(changed),
+      listener: {
+        onPublish: () => this.onPublish(),
+        onChildExit: (child, pid, exit) => {
+          this.statistics.onChildExit(child)
+          this.listener.onChildExit({ child, pid, ...exit })
+        },
+        onReport: (child, nonce, report) => this.statistics.onReport(child, nonce, report),
+        onChange: () => this.onChange(),
+      },
+    })
+  }
+
+  private configurationOf(childId: number): Configuration {
+    const { valueBytesMax, overlayBytesMax } = this.settings.limits
+    return {
+      childId,
+      clusterId: this.directory.store.identity.clusterId,
+      shardCount: this.shardCount,
+      clock: this.clock,
+      limits: { valueBytesMax, overlayBytesMax },
+      logLevel: this.settings.log.level,
+    }
+  }
+
+  private directoryOf(shard: number): string {
+    return copyDirectory(this.settings.dataDir, shard, 0)
+  }
+
+  private async persist(state: NodeState): Promise<void> {
+    const record = recordOf(state)
+    const text = JSON.stringify(record)
+    if (text === this.lastRecord) return
+    await this.directory.store.update(record)
+    this.lastRecord = text
+  }
+
+  private onPublish(): void {
+    const { published, shards } = this.supervisor.state
+    const failovers = this.failovers.onPublish(published, shards, performance.now())
+    if (failovers.length > 0) {
+      const served = failovers.map((failover) => failover.shard)
+      this.settings.log.warn(
+        { shards: served },
+        'shards that had lost their child are served again',
+      )
+    }
+    for (const failover of failovers) this.listener.onFailover(failover)
+    this.listener.onTopology(this.topology())
+    this.onChange()
+  }
+
+  private onChange(): void {
+    const outcome = startOutcome(this.supervisor.state)
+    if (outcome.type !== 'pending') this.onOutcome(outcome)
+  }
+
+  private readiness(): {
+    isReady: boolean
+    missing: readonly { readonly shard: number; readonly reason: string }[]
+  } {
+    const missing = missingShards(this.supervisor.state)
+    return { isReady: !this.isClosing && missing.length === 0, missing }
+  }
+}
+
+function firstState(directory: DataDirectory, childCount: number): NodeState {
+  const { stored } = directory.store
+  const shards = restoreShards(stored)
+  const version = stored.incarnation * TOPOLOGIES_PER_INCARNATION
+  return {
+    shards,
+    children: Array.from({ length: childCount }, (_, index) => absentChild(index + 1)),
+    published: firstTopology(version, shards),
+  }
+}
+
+async function until(isDone: () => boolean, patienceMs: number): Promise<void> {
+  for (let waitedMs = 0; !isDone() && waitedMs < patienceMs; waitedMs += POLL_MS) {
+    await delay(POLL_MS)
+  }
+}

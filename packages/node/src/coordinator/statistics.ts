@@ -1,0 +1,138 @@
+/**
+ * What the node measures of itself: asks every child for a report and puts the answers together.
+ *
+ * Rates are the difference to the previous time somebody asked. A child that does not answer in
+ * time is left out, and its shards come without figures.
+ */
+import type { ChildReport, ShardReport } from '../link/control.js'
+import type { NodeState } from './node-state.js'
+import type { ShardPhase } from './shard-state.js'
+
+/** How long a child may take to report. */
+const REPORT_TIMEOUT_MS = 1_000
+
+export interface ProcessStats {
+  readonly rssBytes: number
+  readonly heapBytes: number
+  /** CPU time used since the process started. */
+  readonly cpuMs: number
+}
+
+export interface CoordinatorStats extends ProcessStats {
+  readonly pid: number
+  readonly connections: number
+  /** Batches handed to children and not answered yet. */
+  readonly batchesInFlight: number
+}
+
+export interface ChildStats extends ProcessStats {
+  readonly id: number
+  readonly pid: number
+}
+
+/** Figures are missing while no child serves the shard, or if its child did not answer. */
+export interface ShardStats extends Partial<Omit<ShardReport, 'shard' | 'epoch'>> {
+  readonly id: number
+  readonly epoch: number
+  readonly state: ShardPhase
+  /** Why it is not open. */
+  readonly reason?: string
+  readonly readsPerSecond?: number
+  readonly writesPerSecond?: number
+}
+
+export interface NodeStats {
+  readonly coordinator: CoordinatorStats
+  readonly children: readonly ChildStats[]
+  readonly shards: readonly ShardStats[]
+}
+
+interface Asked {
+  readonly missing: Set<number>
+  readonly reports: Map<number, ChildReport>
+  readonly finish: () => void
+}
+
+interface Counted {
+  readonly epoch: number
+  readonly reads: number
+  readonly writes: number
+  readonly atMs: number
+}
+
+export class Statistics {
+  /** Asks every child that is ready; returns which. */
+  private readonly ask: (nonce: number) => readonly number[]
+  private readonly open = new Map<number, Asked>()
+  private readonly counted = new Map<number, Counted>()
+  private lastNonce = 0
+
+  constructor(ask: (nonce: number) => readonly number[]) {
+    this.ask = ask
+  }
+
+  /** Child → report, of all that answer in time. */
+  async collect(): Promise<ReadonlyMap<number, ChildReport>> {
+    this.lastNonce += 1
+    const nonce = this.lastNonce
+    const reports = new Map<number, ChildReport>()
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, REPORT_TIMEOUT_MS)
+      const finish = (): void => {
+        clearTimeout(timer)
+        resolve()
+      }
+      const missing = new Set(this.ask(nonce))
+      this.open.set(nonce, { missing, reports, finish })
+      if (missing.size === 0) finish()
+    })
+    this.open.delete(nonce)
+    return reports
+  }
+
+  onReport(child: number, nonce: number, report: ChildReport): void {
+    const asked = this.open.get(nonce)
+    if (asked === undefined) return
+    asked.reports.set(child, report)
+    asked.missing.delete(child)
+    if (asked.missing.size === 0) asked.finish()
+  }
+
+  onChildExit(child: number): void {
+    for (const asked of this.open.values()) {
+      if (asked.missing.delete(child) && asked.missing.size === 0) asked.finish()
+    }
+  }
+
+  /** `nowMs` is monotonic. */
+  shards(
+    state: NodeState,
+    reports: ReadonlyMap<number, ChildReport>,
+    nowMs: number,
+  ): readonly ShardStats[] {
+    const measured = new Map<number, ShardReport>()
+    for (const report of reports.values()) {
+      for (const shard of report.shards) measured.set(shard.shard, shard)
+    }
+    return state.shards.map(({ id, epoch, phase, reason }) => {
+      const told = { id, epoch, state: phase, ...(reason === '' ? {} : { reason }) }
+      const report = measured.get(id)
+      if (report?.epoch !== epoch) return told
+      const { shard: _, ...figures } = report
+      return { ...told, ...figures, ...this.rates(report, nowMs) }
+    })
+  }
+
+  private rates(report: ShardReport, nowMs: number): Partial<ShardStats> {
+    const { shard, epoch, reads, writes } = report
+    const before = this.counted.get(shard)
+    this.counted.set(shard, { epoch, reads, writes, atMs: nowMs })
+    // Counters begin anew with each epoch.
+    if (before?.epoch !== epoch || nowMs <= before.atMs) return {}
+    const seconds = (nowMs - before.atMs) / 1_000
+    return {
+      readsPerSecond: (reads - before.reads) / seconds,
+      writesPerSecond: (writes - before.writes) / seconds,
+    }
+  }
+}
