@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest'
+import { HELP, readCommandLine } from './command-line.js'
+
+describe('kv-node command line', () => {
+  test('nothing → serve, with the defaults of the program', () => {
+    expect(readCommandLine([], {})).toMatchObject({
+      type: 'serve',
+      options: { dataDir: './data', logger: 'info', port: undefined },
+    })
+  })
+
+  test('flag → before variable, variable before default', () => {
+    const environment = {
+      KV_PORT: '1',
+      KV_DATA_DIR: '/env',
+      KV_CHILDREN: '',
+      KV_LOG_LEVEL: 'debug',
+    }
+    const command = readCommandLine(['serve', '--port', '2', '--shards=32'], environment)
+    expect(command).toMatchObject({
+      options: { port: 2, dataDir: '/env', shards: 32, children: undefined, logger: 'debug' },
+    })
+  })
+
+  test('every setting → from its flag and from its variable', () => {
+    const settings = {
+      'data-dir': '/d',
+      host: 'localhost',
+      port: '1',
+      children: '2',
+      shards: '16',
+      token: 't',
+      origins: 'https://a.example, https://b.example',
+      'ping-timeout': '900',
+      'log-level': 'error',
+    }
+    const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
+    const variables = Object.entries(settings).map(([name, value]) => [
+      `KV_${name.toUpperCase().replaceAll('-', '_')}`,
+      value,
+    ])
+    const options = {
+      dataDir: '/d',
+      host: 'localhost',
+      port: 1,
+      children: 2,
+      shards: 16,
+      token: 't',
+      origins: ['https://a.example', 'https://b.example'],
+      pingTimeoutMs: 900,
+      logger: 'error',
+    }
+    expect(readCommandLine(flags, {})).toEqual({ type: 'serve', options })
+    expect(readCommandLine([], Object.fromEntries(variables))).toEqual({ type: 'serve', options })
+    for (const name of Object.keys(settings)) expect(HELP).toContain(`--${name} `)
+  })
+
+  test('help and version → before anything else', () => {
+    expect(readCommandLine(['--help', '--port', 'x'], {})).toEqual({ type: 'help' })
+    expect(readCommandLine(['help'], {})).toEqual({ type: 'help' })
+    expect(readCommandLine(['-v'], {})).toEqual({ type: 'version' })
+  })
+
+  test('wrong usage → a TypeError that names it as it was written', () => {
+    const cases: [string[], Record<string, string>, string][] = [
+      [['dance'], {}, 'there is no command dance'],
+      [['serve', 'here'], {}, 'here'],
+      [['--port', 'http'], {}, '--port is a whole number, not http'],
+      [[], { KV_PORT: '-1' }, 'KV_PORT is a whole number, not -1'],
+      [['--log-level', 'loud'], {}, '--log-level is one of'],
+      [['--colour'], {}, '--colour'],
+    ]
+    for (const [args, environment, message] of cases) {
+      expect(() => readCommandLine(args, environment)).toThrow(TypeError)
+      expect(() => readCommandLine(args, environment)).toThrow(message)
+    }
+  })
+})

@@ -1,0 +1,124 @@
+/**
+ * What `kv-node` was asked to do: flags, then `KV_*` variables, then defaults. Pure.
+ *
+ * Every flag has a variable: `--data-dir` is `KV_DATA_DIR`. Wrong usage throws a `TypeError`, which
+ * ends the program with code 2.
+ */
+import { parseArgs } from 'node:util'
+import type { NodeOptions } from '../config.js'
+import { LOG_LEVELS, isLogLevel } from '../logger.js'
+
+const DATA_DIR_DEFAULT = './data'
+
+export type Command =
+  | { readonly type: 'help' }
+  | { readonly type: 'version' }
+  | { readonly type: 'serve'; readonly options: NodeOptions }
+
+export const HELP: string = `Usage: kv-node [serve] [options]
+
+Runs a kv node: one coordinator and its shard children.
+
+Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
+  --data-dir <path>   where everything is kept; made if it is not there  (${DATA_DIR_DEFAULT})
+  --host <address>    address to listen on; any but loopback needs a token  (127.0.0.1)
+  --port <number>     port for clients and health checks, 0 for any  (7400)
+  --children <n>      shard children to run  (one per core)
+  --shards <n>        a power of two, fixed when the directory is created
+                      (twice the cores rounded up, at least 16)
+  --token <text>      what clients must show; better given as KV_TOKEN, since other
+                      users of the machine can read command lines
+  --origins <list>    web pages that may connect without a token, comma-separated
+  --ping-timeout <ms> a child that does not answer for so long is replaced  (5000)
+  --log-level <level> ${LOG_LEVELS.join(', ')}  (info)
+  --help, --version
+
+GET /livez and /readyz answer on the same port. SIGTERM and SIGINT drain and end with code 0.
+Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration.
+`
+
+const FLAGS = {
+  'data-dir': { type: 'string' },
+  host: { type: 'string' },
+  port: { type: 'string' },
+  children: { type: 'string' },
+  shards: { type: 'string' },
+  token: { type: 'string' },
+  origins: { type: 'string' },
+  'ping-timeout': { type: 'string' },
+  'log-level': { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const
+
+type TextFlag = Exclude<keyof typeof FLAGS, 'help' | 'version'>
+
+export function readCommandLine(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Command {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: FLAGS,
+    allowPositionals: true,
+  })
+  if (values.help === true) return { type: 'help' }
+  if (values.version === true) return { type: 'version' }
+  const [command = 'serve', ...rest] = positionals
+  if (command === 'help') return { type: 'help' }
+  if (command !== 'serve') throw new TypeError(`there is no command ${command}`)
+  if (rest.length > 0) throw new TypeError(`what is ${rest[0]} to mean?`)
+  return { type: 'serve', options: serveOptions(settingsFrom(values, environment)) }
+}
+
+type Setting = (flag: TextFlag) => Given | undefined
+
+interface Given {
+  readonly text: string
+  /** As the user wrote it, for messages. */
+  readonly source: string
+}
+
+/** Looks a setting up: the flag, then the variable. An empty variable counts as none. */
+function settingsFrom(
+  values: Readonly<Partial<Record<TextFlag, string>>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Setting {
+  return (flag) => {
+    const value = values[flag]
+    if (value !== undefined) return { text: value, source: `--${flag}` }
+    const variable = `KV_${flag.toUpperCase().replaceAll('-', '_')}`
+    const text = environment[variable]
+    return text === undefined || text === '' ? undefined : { text, source: variable }
+  }
+}
+
+function serveOptions(setting: Setting): NodeOptions {
+  return {
+    dataDir: setting('data-dir')?.text ?? DATA_DIR_DEFAULT,
+    host: setting('host')?.text,
+    port: wholeNumber(setting('port')),
+    children: wholeNumber(setting('children')),
+    shards: wholeNumber(setting('shards')),
+    token: setting('token')?.text,
+    origins: setting('origins')
+      ?.text.split(',')
+      .map((origin) => origin.trim()),
+    pingTimeoutMs: wholeNumber(setting('ping-timeout')),
+    logger: logLevel(setting('log-level')),
+  }
+}
+
+function wholeNumber(given: Given | undefined): number | undefined {
+  if (given === undefined) return undefined
+  if (!/^\d{1,15}$/.test(given.text)) {
+    throw new TypeError(`${given.source} is a whole number, not ${given.text}`)
+  }
+  return Number(given.text)
+}
+
+function logLevel(given: Given | undefined): NonNullable<NodeOptions['logger']> {
+  if (given === undefined) return 'info'
+  if (isLogLevel(given.text)) return given.text
+  throw new TypeError(`${given.source} is one of ${LOG_LEVELS.join(', ')}, not ${given.text}`)
+}

@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+/**
+ * `kv-node`: a kv node as a program. Reads the command line, starts the node, prints the banner and
+ * stays until a signal ends it.
+ */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { KvNode } from '../node.js'
+import { startNode } from '../node.js'
+import { banner } from './banner.js'
+import type { Command } from './command-line.js'
+import { HELP, readCommandLine } from './command-line.js'
+import { endOnSignals } from './signals.js'
+
+const EXIT_FAILURE = 1
+const EXIT_USAGE = 2
+
+function main(): void {
+  let command: Command
+  try {
+    command = readCommandLine(process.argv.slice(2), process.env)
+  } catch (error) {
+    complain(error)
+    process.stderr.write('Try kv-node --help.\n')
+    process.exitCode = EXIT_USAGE
+    return
+  }
+  switch (command.type) {
+    case 'help':
+      process.stdout.write(HELP)
+      return
+    case 'version':
+      process.stdout.write(`${packageVersion()}\n`)
+      return
+    case 'serve':
+      serve(command)
+  }
+}
+
+function serve({ options }: Extract<Command, { type: 'serve' }>): void {
+  const starting = startNode(options)
+  endOnSignals({
+    close: async () => {
+      // A start that fails says so itself, below.
+      const node = await starting.catch((): KvNode | undefined => undefined)
+      await node?.close()
+    },
+    exit: (code) => process.exit(code),
+    onFailure: complain,
+  })
+  starting.then(
+    (node) => process.stdout.write(banner(node, packageVersion(), resolve(options.dataDir))),
+    (error: unknown) => {
+      complain(error)
+      // Whether the options are wrong or the machine does not give what they ask for.
+      process.exit(error instanceof TypeError ? EXIT_USAGE : EXIT_FAILURE)
+    },
+  )
+}
+
+function complain(error: unknown): void {
+  process.stderr.write(`kv-node: ${error instanceof Error ? error.message : String(error)}\n`)
+}
+
+function packageVersion(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}
+
+main()
