@@ -10,7 +10,7 @@ import type { DemoOptions } from './arguments.js'
 import type { Catalog, CitySchema } from './cities.js'
 import { readCatalog } from './cities.js'
 import type { DataDirectory } from './data-directory.js'
-import { counted, seconds, whole } from './figures.js'
+import { counted, seconds } from './figures.js'
 import type { Stage } from './phases.js'
 import {
   failOver,
@@ -84,7 +84,8 @@ function describe(
   const { children, shards } = node.topology()
   terminal.heading('Node')
   terminal.line(`${node.url}, started in ${seconds(elapsedMs)}`)
-  terminal.line(`${whole(children.length)} shard children, ${whole(shards.length)} shards`)
+  const processes = counted(children.length, 'shard child', 'shard children')
+  terminal.line(`${processes}, ${counted(shards.length, 'shard', 'shards')}`)
   terminal.line(`data in ${path}${isTemporary ? ', removed at the end' : ''}`)
 }
 

@@ -149,14 +149,15 @@ export async function failOver(stage: Stage): Promise<boolean> {
   }
 }
 
-/** What the node says of the same event: who took the shards over. */
+/** What the node says of the same event: who serves the shards now. */
 function heirs(failovers: readonly Failover[]): string {
   const children = [...new Set(failovers.map(({ to }) => to))].sort((a, b) => a - b)
   const absenceMs = Math.max(0, ...failovers.map(({ durationMs }) => durationMs))
   const shards = counted(failovers.length, 'shard', 'shards')
   const noun = children.length === 1 ? 'child' : 'children'
   const list = new Intl.ListFormat('en').format(children.map(String))
-  return `${shards} taken over by ${noun} ${list}, none away for more than ${milliseconds(absenceMs)}`
+  const longest = milliseconds(absenceMs)
+  return `${shards} served again by ${noun} ${list}, none away for more than ${longest}`
 }
 
 export async function typeCities(stage: Stage, keyboard: ReadStream): Promise<void> {
