@@ -206,7 +206,9 @@ describe('coordinator: start', () => {
       ),
     )
     expect(answers.map((answer) => answer.status)).toEqual([200, 200, 426, 404])
-    expect(await node.stats()).toMatchObject({
+    const [stats, same] = await Promise.all([node.stats(), node.stats()])
+    expect(same).toBe(stats)
+    expect(stats).toMatchObject({
       coordinator: { connections: 0, batchesInFlight: 0 },
       children: [{ id: 1 }, { id: 2 }],
     })

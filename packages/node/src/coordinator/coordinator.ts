@@ -87,6 +87,7 @@ export class Coordinator {
   private readonly clock: ClockReading
   private readonly sweepTimer: NodeJS.Timeout
   private lastRecord = ''
+  private measuring: Promise<NodeStats> | undefined
   private isClosing = false
   private boundPort = 0
   /** Settles the start; does nothing later. */
@@ -149,26 +150,12 @@ export class Coordinator {
     return operatorTopology(this.supervisor.state, (shard) => this.directoryOf(shard))
   }
 
-  async stats(): Promise<NodeStats> {
-    const reports = await this.statistics.collect()
-    const { state } = this.supervisor
-    const { rss, heapUsed } = process.memoryUsage()
-    const { user, system } = process.cpuUsage()
-    return {
-      coordinator: {
-        pid: process.pid,
-        rssBytes: rss,
-        heapBytes: heapUsed,
-        cpuMs: (user + system) / 1_000,
-        connections: this.relay.connectionCount,
-        batchesInFlight: this.relay.pendingBatches,
-      },
-      children: [...reports].map(([id, { rssBytes, heapBytes, cpuMs }]) => {
-        const pid = state.children[id - 1]?.process?.pid ?? 0
-        return { id, pid, rssBytes, heapBytes, cpuMs }
-      }),
-      shards: this.statistics.shards(state, reports, performance.now()),
-    }
+  /** Callers at the same time share one answer: a child has at most one report to write. */
+  stats(): Promise<NodeStats> {
+    this.measuring ??= this.measure().finally(() => {
+      this.measuring = undefined
+    })
+    return this.measuring
   }
 
   /** Answers what is in flight, ends the children, gives the directory free. Under 10 s. */
@@ -188,6 +175,28 @@ export class Coordinator {
       this.settings.log.error({ err: error }, 'the last topology could not be written')
     })
     await this.directory.lock.release()
+  }
+
+  private async measure(): Promise<NodeStats> {
+    const reports = await this.statistics.collect()
+    const { state } = this.supervisor
+    const { rss, heapUsed } = process.memoryUsage()
+    const { user, system } = process.cpuUsage()
+    return {
+      coordinator: {
+        pid: process.pid,
+        rssBytes: rss,
+        heapBytes: heapUsed,
+        cpuMs: (user + system) / 1_000,
+        connections: this.relay.connectionCount,
+        batchesInFlight: this.relay.pendingBatches,
+      },
+      children: [...reports].map(([id, { rssBytes, heapBytes, cpuMs }]) => {
+        const pid = state.children[id - 1]?.process?.pid ?? 0
+        return { id, pid, rssBytes, heapBytes, cpuMs }
+      }),
+      shards: this.statistics.shards(state, reports, performance.now()),
+    }
   }
 
   private async arrive(): Promise<void> {
