@@ -191,12 +191,12 @@ export class Shard {
     const resume = this.page({ range: call, limit, reverse, nowMs }, (key, held) => {
       count += 1
       entries.text(key)
+      if (keysOnly) return
       entries.integer(held.version)
       entries.integer(held.expiresAt)
-      if (keysOnly) entries.nil()
-      else entries.binary(held.memory.bytes, held.start, held.end)
+      entries.binary(held.memory.bytes, held.start, held.end)
     })
-    writer.array(1 + count * 4)
+    writer.array(1 + count * (keysOnly ? 1 : 4))
     writeResume(writer, resume)
     writer.raw(entries.bytes, 0, entries.position)
   }

@@ -79,13 +79,15 @@ export function readPageAnswer(
   const items = reader.array(ANY_BYTES) - 1
   const resume = reader.skipNil() ? undefined : reader.text(ANY_BYTES)
   const entries: ({ key: string } & Partial<EntryAnswer>)[] = []
-  for (let read = 0; read < items; read += 4) {
+  for (let read = 0; read < items; read += keysOnly ? 1 : 4) {
     const key = reader.text(ANY_BYTES)
+    if (keysOnly) {
+      entries.push({ key })
+      continue
+    }
     const version = reader.unsigned()
     const expiresAt = reader.unsigned()
-    if (!keysOnly) entries.push({ key, version, expiresAt, text: readText(reader) })
-    else if (reader.skipNil()) entries.push({ key })
-    else throw new Error(`a value was sent with ${key}, though only keys were asked for`)
+    entries.push({ key, version, expiresAt, text: readText(reader) })
   }
   reader.finish()
   return { resume, entries }
