@@ -73,6 +73,10 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
   }
 }
 
+export async function closeReplica({ log, state }: Replica): Promise<void> {
+  await Promise.allSettled([log.close(), state.close()])
+}
+
 /**
  * Makes the directory of a new replica. Where one is expected, an absent or empty directory is
  * damage: beginning anew there would hide the loss.

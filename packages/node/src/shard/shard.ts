@@ -19,7 +19,7 @@ import type { Group } from './sequencer/group.js'
 import type { Held, LiveHeld } from './held.js'
 import { visibleAt } from './held.js'
 import type { Replica, ReplicaOptions } from './replica.js'
-import { openReplica } from './replica.js'
+import { closeReplica, openReplica } from './replica.js'
 import type { PageRequest } from './scan.js'
 import { readPage, sortOverlay } from './scan.js'
 import type { Origin } from './sequencer/sequencer.js'
@@ -72,7 +72,13 @@ export class Shard {
 
   /** Opens the replica as primary of `epoch`. Resolves once its inherited log is committed. */
   static async open(options: ShardOptions): Promise<Shard> {
-    const shard = new Shard(options, await openReplica(options))
+    const replica = await openReplica(options)
+    const { lastEpoch } = replica.log
+    if (options.epoch <= lastEpoch) {
+      await closeReplica(replica)
+      throw new Error(`epoch ${options.epoch} is over: the log has reached epoch ${lastEpoch}`)
+    }
+    const shard = new Shard(options, replica)
     try {
       await shard.beginEpoch()
     } catch (error) {
@@ -117,13 +123,9 @@ export class Shard {
     this.reads += 1
     switch (call.type) {
       case 'get':
-        writeValue(writer, this.find(call.key, nowMs))
-        return
       case 'entry':
-        writeEntry(writer, this.find(call.key, nowMs))
-        return
       case 'has':
-        writer.boolean(this.find(call.key, nowMs) !== undefined)
+        writeFound(writer, call.type, visibleAt(this.committed(call.key), nowMs))
         return
       case 'scan':
         this.writePage(call, nowMs, writer)
@@ -141,10 +143,6 @@ export class Shard {
   /** Sorts what came since `sortSome` had nothing left, so that no committed key is missed. */
   private sortRest(): void {
     while (this.sortSome());
-  }
-
-  private find(key: string, nowMs: number): LiveHeld | undefined {
-    return visibleAt(this.committed(key), nowMs)
   }
 
   private committed(key: string): Held | undefined {
@@ -234,8 +232,20 @@ export class Shard {
     this.sequencer.submit(call, origin)
   }
 
-  /** Answers a read after the writes submitted before it. */
+  /**
+   * Answers a read after the writes submitted before it. One of a single key sees none submitted
+   * after it; a scan or a count sees what has committed when it is answered.
+   */
   readInOrder(call: ReadCall, origin: Origin): void {
+    if ('key' in call) {
+      this.reads += 1
+      const found = visibleAt(this.sequencer.newest(call.key), origin.nowMs)
+      const answer = encoded((writer) => {
+        writeFound(writer, call.type, found)
+      })
+      this.sequencer.readInOrder(origin.answers, origin.position, answer)
+      return
+    }
     const answer = (): Answer => {
       try {
         return encoded((writer) => {
@@ -315,9 +325,18 @@ export class Shard {
   async close(): Promise<void> {
     await this.sequencer.close()
     await this.applying?.catch(() => undefined)
-    const { log, state } = this.replica
-    await Promise.allSettled([log.close(), state.close()])
+    await closeReplica(this.replica)
   }
+}
+
+function writeFound(
+  writer: WireWriter,
+  type: 'get' | 'entry' | 'has',
+  found: LiveHeld | undefined,
+): void {
+  if (type === 'get') writeValue(writer, found)
+  else if (type === 'entry') writeEntry(writer, found)
+  else writer.boolean(found !== undefined)
 }
 
 function writeResume(writer: WireWriter, resume: string | undefined): void {

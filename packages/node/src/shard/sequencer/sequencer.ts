@@ -149,9 +149,12 @@ export class Sequencer implements NewestState {
     group.answerAfterCommit(origin.answers, origin.position, verdict.answer(revision))
   }
 
-  /** Answers a read of the same client after the writes it sent before. */
-  readInOrder(answers: Answers, position: number, read: () => Answer): void {
-    this.answerInOrder(answers, position, read)
+  /**
+   * Answers a read of the same client after the writes it sent before: with what was found in the
+   * newest state, or what a function finds once all that is pending now has committed.
+   */
+  readInOrder(answers: Answers, position: number, answer: Answer | (() => Answer)): void {
+    this.answerInOrder(answers, position, answer)
   }
 
   /** An answer may tell of what is pending only once that is durable. */

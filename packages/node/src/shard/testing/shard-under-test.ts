@@ -1,0 +1,76 @@
+/** A real shard on a real directory, under a clock that the test sets. */
+import type { Call, ReadCall, WriteCall } from '@kv/protocol'
+import { isReadCall, WireWriter } from '@kv/protocol'
+import type { Answer } from '../answer.js'
+import type { LogFileSystem } from '../log/file-system.js'
+import { Shard } from '../shard.js'
+import { GatheredAnswers } from './calls.js'
+
+export interface ShardUnderTestOptions {
+  readonly directory: string
+  readonly create?: boolean
+  readonly epoch?: number
+  readonly shard?: number
+  readonly clusterId?: string
+  readonly fileSystem?: LogFileSystem
+  readonly clock?: { nowMs: number }
+}
+
+export class ShardUnderTest {
+  readonly shard: Shard
+  readonly clock: { nowMs: number }
+  readonly failures: Error[]
+
+  private constructor(shard: Shard, clock: { nowMs: number }, failures: Error[]) {
+    this.shard = shard
+    this.clock = clock
+    this.failures = failures
+  }
+
+  static async open(options: ShardUnderTestOptions): Promise<ShardUnderTest> {
+    const failures: Error[] = []
+    const { clock = { nowMs: 1_000_000 }, fileSystem } = options
+    const shard = await Shard.open({
+      directory: options.directory,
+      create: options.create ?? false,
+      epoch: options.epoch ?? 1,
+      shard: options.shard ?? 5,
+      clusterId: options.clusterId ?? 'cluster-1',
+      clock: { now: () => clock.nowMs },
+      onFailure: (error) => failures.push(error),
+      ...(fileSystem === undefined ? {} : { fileSystem }),
+    })
+    return new ShardUnderTest(shard, clock, failures)
+  }
+
+  read(call: ReadCall): Answer {
+    while (this.shard.sortSome());
+    const writer = new WireWriter()
+    this.shard.read(call, this.clock.nowMs, writer)
+    return writer.written()
+  }
+
+  /** The answer to a call that is sent alone. */
+  async write(call: WriteCall): Promise<Answer> {
+    const [answer] = await this.send([call])
+    return answer as Answer
+  }
+
+  /** The answers to calls that are sent as one batch of writes; reads among them are in order. */
+  send(calls: readonly Call[]): Promise<Answer[]> {
+    const { answers } = this.sendUnanswered(calls)
+    return Promise.all(calls.map((_, position) => answers.at(position)))
+  }
+
+  sendUnanswered(calls: readonly Call[]): { readonly answers: GatheredAnswers } {
+    const answers = new GatheredAnswers()
+    const nowMs = this.clock.nowMs
+    for (const [position, call] of calls.entries()) {
+      const origin = { clientId: 1, lowWater: 0, answers, nowMs, sequence: position, position }
+      if (isReadCall(call)) this.shard.readInOrder(call, origin)
+      else this.shard.submit(call, origin)
+    }
+    this.shard.flush()
+    return { answers }
+  }
+}
