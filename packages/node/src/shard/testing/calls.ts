@@ -113,7 +113,7 @@ function readText(reader: WireReader): string {
 
 /** Takes the answers to calls; each position is answered once. */
 export class GatheredAnswers implements Answers {
-  readonly byPosition = new Map<number, Answer>()
+  readonly byPosition: Map<number, Answer> = new Map()
   /** Positions in the order in which they were answered. */
   readonly order: number[] = []
   private readonly waiting = new Map<number, (answer: Answer) => void>()
