@@ -11,7 +11,7 @@ import type { ClientTarget } from './settings.js'
 
 interface Page {
   readonly location?: { readonly protocol: string; readonly host: string }
-  readonly WebSocket: WebSocketClass
+  readonly WebSocket?: WebSocketClass
 }
 
 /** Makes a client; nothing is opened before the first call. Without a target: the page's host. */
@@ -19,7 +19,11 @@ export const createClient: CreateClient<ClientTarget> = (target?: ClientTarget) 
   const page = globalThis as unknown as Page
   const options = optionsOf(target)
   const settings = settingsOf(options, { url: urlOf(page), token: undefined })
-  const openTransport = browserTransport(options.WebSocket ?? page.WebSocket)
+  const Socket = options.WebSocket ?? page.WebSocket
+  if (Socket === undefined) {
+    throw new TypeError('there is no WebSocket here: give createClient one as an option')
+  }
+  const openTransport = browserTransport(Socket)
   const client = new Client(settings, { clock: systemClock, random: Math.random, openTransport })
   return client as never
 }

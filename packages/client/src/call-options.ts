@@ -31,7 +31,7 @@ export function ttlOf(ttl: unknown): number {
   throw new TypeError('ttl is a finite number of milliseconds above 0')
 }
 
-/** `otherwise` holds if no option is given. */
+/** `otherwise` holds if no option is given; `keepTtl: false` is one, and means no expiry. */
 export function expiryOf(
   { ttl, expiresAt, keepTtl }: ExpiryOptions,
   otherwise: ExpiryRule = NO_EXPIRY,
@@ -45,7 +45,8 @@ export function expiryOf(
   }
   if (ttl !== undefined) return { kind: 'ttl', ms: ttlOf(ttl) }
   if (expiresAt !== undefined) return { kind: 'at', ms: timeOf(expiresAt) }
-  return isKept ? KEEP_EXPIRY : otherwise
+  if (keepTtl === undefined) return otherwise
+  return isKept ? KEEP_EXPIRY : NO_EXPIRY
 }
 
 function timeOf(expiresAt: unknown): number {

@@ -4,7 +4,7 @@
  * Types are loose here: `createClient` gives users the typed interface (`KvClient`), whose methods
  * these are. Mistakes of the program come as rejections, so nothing here throws.
  */
-import type { Call } from '@kv/protocol'
+import type { Call, ExpiryRule } from '@kv/protocol'
 import { assertKey, KvError, routeHash } from '@kv/protocol'
 import {
   expiryOf,
@@ -40,6 +40,15 @@ import { sleep, timebox } from './timebox.js'
 import type { WriteResult } from './update.js'
 import { UPDATE_RETRIES, updateEntry } from './update.js'
 import { ValueScratch, writeValue } from './value-scratch.js'
+
+/** How a value is to be written. */
+interface WriteTerms {
+  readonly expiry: ExpiryRule
+  readonly ifVersion: number | null | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+const PLAIN: WriteTerms = { expiry: { kind: 'none' }, ifVersion: undefined, signal: undefined }
 
 type Change = (value: unknown, entry: FoundEntry | undefined) => unknown
 
@@ -101,7 +110,11 @@ export class Client {
 
   set(key: string, value: unknown, options?: SetOptions | SetIfOptions): Promise<unknown> {
     try {
-      return this.write(key, value, options, this.deadlineOf(options))
+      const deadline = this.deadlineOf(options)
+      if (options === undefined) return this.write(key, value, PLAIN, deadline)
+      const { signal } = options
+      const terms = { expiry: expiryOf(options), ifVersion: ifVersionOf(options), signal }
+      return this.write(key, value, terms, deadline)
     } catch (error) {
       return rejection(error)
     }
@@ -168,10 +181,7 @@ export class Client {
       const ports = {
         read: async () => (await this.readBy('entry', key, deadline, signal)) as FoundEntry,
         write: async (value: unknown, ifVersion: number | null) => {
-          // Only the terms of the update itself count, whatever else its options hold.
-          const { ttl, expiresAt } = options
-          const keepTtl = expiry.kind === 'keep'
-          const terms = { ttl, expiresAt, keepTtl, ifVersion, signal } as SetIfOptions
+          const terms = { expiry, ifVersion, signal }
           return (await this.write(key, value, terms, deadline)) as WriteResult
         },
         sleep: (ms: number) => sleep(clock, ms),
@@ -224,19 +234,17 @@ export class Client {
   private write(
     key: string,
     value: unknown,
-    options: SetOptions | SetIfOptions = {},
+    { expiry, ifVersion, signal }: WriteTerms,
     deadline: number,
   ): Promise<unknown> {
     const call = this.callOn('set', key, deadline)
-    const expiry = expiryOf(options)
-    const ifVersion = ifVersionOf(options)
     call.isConditional = ifVersion !== undefined
     const scratch = this.scratch.take()
     try {
       writeValue(scratch, key, value, this.session.valueBytesMax)
       const { bytes: source, position: end } = scratch
       const wire: Call = { type: 'set', key, source, start: 0, end, expiry, ifVersion }
-      return this.session.call(call, wire, options.signal)
+      return this.session.call(call, wire, signal)
     } finally {
       this.scratch.giveBack(scratch)
     }

@@ -66,6 +66,13 @@ test('update: told an expiry → it holds, and is that of the entry', async () =
   expect(await kv.update('a', () => 2, { expiresAt: 900 })).toMatchObject({ expiresAt: 900 })
 })
 
+test('update: keepTtl false → the expiry is taken away', async () => {
+  const { kv } = await connectedHarness()
+  await kv.set('a', 1, { expiresAt: 5_000 })
+  await kv.update('a', () => 2, { keepTtl: false })
+  expect(await kv.getEntry('a')).toEqual({ key: 'a', value: 2, version: 2 })
+})
+
 test('update: fn never ends → TIMEOUT by the deadline; fn throws → its error', async () => {
   const { kv, clock } = await connectedHarness()
   const never = kv.update('a', () => new Promise(() => {}), { timeout: 100 })

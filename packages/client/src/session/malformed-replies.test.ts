@@ -68,3 +68,13 @@ test('message that is none → connection closed', async () => {
   await settle()
   expect(link.closeCode).toBe(1002)
 })
+
+test.each([0, 3, 8])('topology of %i shards where 4 are due → connection closed', async (count) => {
+  const { node } = await connectedHarness({ shards: 4 })
+  const { link, topology } = node
+  const primaries = Array.from({ length: count }, () => 1)
+  const other = { ...topology, version: 9, shardCount: count, primaries, epochs: primaries }
+  link.send({ type: 'topology', topology: other })
+  await settle()
+  expect(link.closeCode).toBe(1002)
+})

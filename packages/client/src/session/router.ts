@@ -7,7 +7,7 @@
  * one shard take effect in the order they were made, also when some are sent again.
  */
 import type { Topology } from '@kv/protocol'
-import { NO_CHILD } from '@kv/protocol'
+import { NO_CHILD, protocolError } from '@kv/protocol'
 import { backoffMs } from '../connection/backoff.js'
 import type { ChildLanes } from './batch.js'
 import type { CallBuffer } from './call-buffer.js'
@@ -62,7 +62,8 @@ export class Router {
    * every route begins anew.
    */
   adopt(topology: Topology, isOtherCluster: boolean): boolean {
-    const startAnew = isOtherCluster || this.topology?.shardCount !== topology.shardCount
+    const startAnew = isOtherCluster || this.topology === undefined
+    assertShardCount(topology, startAnew ? undefined : this.topology)
     if (!startAnew && topology.version <= this.version) return false
     if (startAnew) {
       for (const { room } of this.routes) if (room !== undefined) this.strayRooms.push(room)
@@ -86,12 +87,13 @@ export class Router {
   onMoved(route: ShardRoute, version: number): void {
     route.movedVersion = Math.max(route.movedVersion, version)
     route.isDraining = true
-    this.needsRefresh = true
+    const mayGo = route.movedVersion < this.version && route.writesInFlight === 0
+    if (!route.isHeld || mayGo) this.needsRefresh = true
   }
 
   /** A read found the shard unavailable: try again after a while, or with the next topology. */
   onUnavailable(route: ShardRoute, now: number, random: () => number): void {
-    this.needsRefresh = true
+    if (!route.isHeld) this.needsRefresh = true
     if (route.retryAt > now) return
     route.retryAt = now + 1 + backoffMs(RETRY_DELAYS, route.retries, random)
     route.retries += 1
@@ -123,5 +125,15 @@ export class Router {
       if (retryAt > 0 && retryAt < next) next = retryAt
     }
     return next
+  }
+}
+
+/** A key's shard is the low bits of its hash, and must never change. */
+function assertShardCount({ shardCount }: Topology, former: Topology | undefined): void {
+  if (shardCount < 1 || (shardCount & (shardCount - 1)) !== 0) {
+    throw protocolError(`a topology of ${shardCount} shards, which is no power of two`)
+  }
+  if (former !== undefined && former.shardCount !== shardCount) {
+    throw protocolError(`a topology of ${shardCount} shards where ${former.shardCount} are due`)
   }
 }

@@ -1,0 +1,223 @@
+/**
+ * Gets calls to the children that serve them, and their answers back.
+ *
+ * Here the parts meet: the router knows where a call may go, the batcher puts it there, the outbox
+ * sends, replies settle or bring calls back, the alarm gives up what is due. After each event
+ * `proceed` does what has become possible.
+ */
+import type { Call, KvError, Refused, Reply, Topology, Welcome } from '@kv/protocol'
+import { BATCH_BYTES_SOFT, VALUE_BYTES_MAX } from '@kv/protocol'
+import type { Clock } from '../clock.js'
+import { Alarm } from '../clock.js'
+import { Backlog } from './backlog.js'
+import { Batcher } from './batcher.js'
+import { CallBuffer } from './call-buffer.js'
+import { lostError, timeoutError } from './call-errors.js'
+import { Outbox } from './outbox.js'
+import type { PendingCall } from './pending-call.js'
+import { Replies, restOf } from './replies.js'
+import { Router } from './router.js'
+import { SequenceLedger } from './sequence-ledger.js'
+import { Settlements } from './settlements.js'
+import { WriteTracker } from './write-tracker.js'
+
+/** Room in a message for the envelope, and the key and options of a call beside its value. */
+const CALL_BYTES_SPARE = 8_192
+
+export interface DeliveryLimits {
+  readonly queueBytesMax: number
+  readonly queueCallsMax: number
+}
+
+export interface DeliveryPorts {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly send: (bytes: Uint8Array) => void
+  /** Why there is no connection, if that is known. */
+  readonly whyOffline: () => KvError | undefined
+}
+
+export class Delivery {
+  /** Largest value the node takes, in encoded bytes. */
+  valueBytesMax: number = VALUE_BYTES_MAX
+  readonly settlements: Settlements
+  private readonly ports: DeliveryPorts
+  private readonly router = new Router()
+  private readonly ledger = new SequenceLedger()
+  private readonly tracker = new WriteTracker()
+  private readonly backlog: Backlog
+  private readonly outbox: Outbox
+  private readonly batcher: Batcher
+  private readonly replies: Replies
+  private readonly alarm: Alarm
+  /** Calls that wait for the connection itself. */
+  private connecting = new CallBuffer()
+  private newestOrder = 0
+  private isOver = false
+
+  constructor(limits: DeliveryLimits, ports: DeliveryPorts) {
+    const { router, ledger, tracker } = this
+    const { clock, random } = ports
+    const backlog = new Backlog(limits.queueBytesMax, limits.queueCallsMax)
+    const outbox = new Outbox(ledger, ports.send)
+    const batcher = new Batcher(router, outbox, backlog)
+    const settlements = new Settlements({ router, ledger, tracker, backlog })
+    this.ports = ports
+    this.backlog = backlog
+    this.outbox = outbox
+    this.batcher = batcher
+    this.settlements = settlements
+    this.replies = new Replies({
+      batcher,
+      outbox,
+      router,
+      settlements,
+      now: () => clock.now(),
+      random,
+    })
+    this.alarm = new Alarm(clock, (now) => this.onAlarm(now))
+  }
+
+  /** Shards of the node, or `undefined` before the first topology. */
+  get shardCount(): number | undefined {
+    return this.router.topology?.shardCount
+  }
+
+  /** Whether the client holds as many unsent calls as it may. */
+  get isFull(): boolean {
+    return this.backlog.isFull
+  }
+
+  /** Takes a new call: encodes it where it will travel, behind the writes it must see. */
+  add(call: PendingCall, wire: Call): void {
+    if (!call.isOrdered && this.mustFollowWrites(call)) call.isOrdered = true
+    this.begin(call)
+    this.batcher.add(call, wire)
+  }
+
+  private begin(call: PendingCall): void {
+    this.newestOrder += 1
+    call.order = this.newestOrder
+    this.settlements.begin(call)
+  }
+
+  private mustFollowWrites(call: PendingCall): boolean {
+    if (call.key !== '') return this.tracker.isWriting(call.hash)
+    return this.router.routeOf(call.hash).writesUnanswered > 0
+  }
+
+  /** Takes a call that is not sent: it is answered by the first topology. */
+  addTopologyWait(call: PendingCall): void {
+    this.begin(call)
+    this.batcher.addToLobby(call)
+  }
+
+  /** Takes a call that is not sent: it is answered by the next connection. */
+  addConnectionWait(call: PendingCall): void {
+    this.begin(call)
+    this.connecting.add(call, this.connecting.writer.position)
+    this.backlog.add(1, 0)
+  }
+
+  /** The turn is over: sends what was added. `earliestMs` is its earliest deadline. */
+  flush(earliestMs: number): void {
+    if (this.isOver) return
+    this.alarm.setBy(earliestMs)
+    this.batcher.flush(this.ports.clock.now())
+  }
+
+  /** A connection is ready. */
+  onConnected({ limits }: Welcome): void {
+    this.valueBytesMax = limits.valueBytesMax
+    const spare = limits.messageBytesMax - limits.valueBytesMax - CALL_BYTES_SPARE
+    this.batcher.batchBytesSoft = Math.max(1, Math.min(BATCH_BYTES_SOFT, spare))
+    this.outbox.bytesMax = limits.inFlightBytesMax
+    this.outbox.isOpen = true
+    for (const call of this.takeConnecting()) this.settlements.fulfil(call, undefined)
+  }
+
+  /** Returns whether the topology was a newer one. */
+  onTopology(topology: Topology, isOtherCluster: boolean): boolean {
+    return this.router.adopt(topology, isOtherCluster)
+  }
+
+  onReply(reply: Reply): void {
+    this.replies.onReply(reply)
+  }
+
+  onRefused(refused: Refused): void {
+    this.replies.onRefused(refused)
+  }
+
+  /** Every host was tried in vain: who waits for a connection hears it; other calls wait on. */
+  onUnreachable(error: KvError): void {
+    for (const call of this.takeConnecting()) this.settlements.fail(call, error)
+  }
+
+  private takeConnecting(): PendingCall[] {
+    const calls = this.connecting.takeAll()
+    this.connecting = new CallBuffer()
+    return calls
+  }
+
+  /** What was in flight: reads are sent again; of writes nobody knows whether they took effect. */
+  onDisconnected(error: KvError): void {
+    for (const batch of this.outbox.close()) {
+      for (const call of restOf(batch)) {
+        if (call.isWrite || call.isAbandoned) this.settlements.fail(call, lostError(call, error))
+        else this.batcher.takeBack(call)
+      }
+    }
+    this.router.needsRefresh = true
+  }
+
+  /** Does what has become possible: places calls anew, sends what waited for room. */
+  proceed(): void {
+    if (this.isOver) return
+    const { router, batcher } = this
+    const now = this.ports.clock.now()
+    if (router.needsRefresh) {
+      const routed = batcher.rearrange(now)
+      for (const call of routed) this.settlements.fulfil(call, this.shardCount)
+      this.alarm.setBy(router.nextRetryAt())
+    }
+    if (batcher.hasUnsent) batcher.flush(now)
+  }
+
+  /** Gives up what is due. Returns when something else may be. */
+  private onAlarm(now: number): number {
+    let next = this.expire(this.connecting, now)
+    for (const batch of this.outbox.inFlight.values()) {
+      const earliest = this.expire(batch.buffer, now)
+      // Nobody waits for it any more: a late answer is dropped.
+      if (earliest === Infinity) this.outbox.complete(batch)
+      next = Math.min(next, earliest)
+    }
+    for (const buffer of this.batcher.unsentBuffers()) {
+      next = Math.min(next, this.expire(buffer, now))
+      buffer.maybeCompact()
+    }
+    if (this.router.nextRetryAt() <= now) this.router.needsRefresh = true
+    this.proceed()
+    return this.isOver ? Infinity : Math.min(next, this.router.nextRetryAt())
+  }
+
+  private expire(buffer: CallBuffer, now: number): number {
+    return buffer.expire(now, (call) => {
+      this.settlements.fail(call, timeoutError(call, this.ports.whyOffline()))
+    })
+  }
+
+  /** Fails every open call and stops. */
+  end(errorOf: (call: PendingCall) => KvError): void {
+    this.isOver = true
+    this.alarm.clear()
+    const calls = this.outbox.close().flatMap(restOf)
+    for (const buffer of this.batcher.unsentBuffers()) {
+      for (const call of buffer.takeAll()) calls.push(call)
+    }
+    for (const call of calls.concat(this.takeConnecting())) {
+      this.settlements.fail(call, errorOf(call))
+    }
+  }
+}
