@@ -18,6 +18,15 @@ const REPLY = 4
 const WINDOW = 5
 
 const HEADER_BYTES = 9
+/** Bytes of the fields by frame type. */
+const FIELD_BYTES: Readonly<Record<number, number>> = {
+  [OPEN]: 8,
+  [CLOSE]: 0,
+  [BATCH]: 20,
+  [REPLY]: 9,
+  [WINDOW]: 4,
+}
+
 /** A frame holds one message; replies may exceed a request by a page's last entry. */
 const FRAME_BYTES_MAX = 4 * MESSAGE_BYTES_MAX + 65_536
 
@@ -195,7 +204,11 @@ function frameHeader(type: number, connection: number, fields: number, bytes = 0
 function decodeFrame(bytes: Buffer, start: number, end: number): LinkFrame {
   const connection = bytes.readUInt32LE(start + 5)
   const fields = start + HEADER_BYTES
-  switch (bytes[start + 4] as number) {
+  const type = bytes[start + 4] as number
+  if (end - fields < (FIELD_BYTES[type] ?? 0)) {
+    throw new Error(`data link: a frame of type ${type} with ${end - fields} bytes`)
+  }
+  switch (type) {
     case BATCH:
       return {
         type: 'batch',
@@ -220,6 +233,6 @@ function decodeFrame(bytes: Buffer, start: number, end: number): LinkFrame {
     case WINDOW:
       return { type: 'window', connection, bytes: bytes.readUInt32LE(fields) }
     default:
-      throw new Error(`data link: no frame has type ${bytes[start + 4]}`)
+      throw new Error(`data link: no frame has type ${type}`)
   }
 }
