@@ -6,10 +6,16 @@
  */
 import type { Answer, Answers } from '../shard/answer.js'
 import { writeAnswer } from '../shard/answer.js'
-import { Reply } from './reply.js'
+import { PART_BYTES_SOFT, Reply } from './reply.js'
 
 /** Room for a typical answer, a version. */
 const ANSWER_BYTES = 8
+
+export interface TakenReply {
+  readonly message: Uint8Array
+  /** No other reply to the batch follows. */
+  readonly final: boolean
+}
 
 export class BatchAnswers implements Answers {
   readonly batchId: number
@@ -34,15 +40,28 @@ export class BatchAnswers implements Answers {
     if (this.ready.length === 1) this.onReady(this)
   }
 
-  /** The reply with what became ready since the last one. */
-  take(): { message: Uint8Array; final: boolean } {
-    const { ready } = this
+  /** The replies with what became ready since the last time: more than one if they are large. */
+  take(): TakenReply[] {
+    const isWhole = this.ready.length === this.answers.length
+    const order = isWhole ? this.answers.keys() : this.ready.values()
+    const replies: TakenReply[] = []
+    let due = this.ready.length
+    let reply = new Reply(this.batchId, due * ANSWER_BYTES)
+    let positions: number[] = []
     this.ready = []
+    for (const position of order) {
+      writeAnswer(reply.writer, this.answers[position] as Answer)
+      positions.push(position)
+      due -= 1
+      if (due === 0 || reply.bytes <= PART_BYTES_SOFT) continue
+      replies.push({ message: reply.part(positions, false), final: false })
+      reply = new Reply(this.batchId, ANSWER_BYTES)
+      positions = []
+    }
     const final = this.outstanding === 0
-    const reply = new Reply(this.batchId, ready.length * ANSWER_BYTES)
-    const whole = ready.length === this.answers.length
-    if (whole) for (const answer of this.answers) writeAnswer(reply.writer, answer as Answer)
-    else for (const position of ready) writeAnswer(reply.writer, this.answers[position] as Answer)
-    return { message: whole ? reply.full(ready.length) : reply.part(ready, final), final }
+    const isFull = isWhole && replies.length === 0
+    const message = isFull ? reply.full(positions.length) : reply.part(positions, final)
+    replies.push({ message, final })
+    return replies
   }
 }

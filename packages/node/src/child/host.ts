@@ -161,7 +161,7 @@ export class Host {
     if (this.ready.length > 1) return
     atTurnsEnd(() => {
       for (const { connection: to, answers: ready } of this.ready.splice(0)) {
-        this.send(to, ready.batchId, ready.take())
+        for (const reply of ready.take()) this.send(to, ready.batchId, reply)
       }
     })
   }
@@ -191,6 +191,8 @@ export class Host {
   private tick(): void {
     for (const shard of this.shards.values()) shard.expireSome()
     this.budget.onTick()
+    // Room also comes from what was given up or released, and what waits may be over its time.
+    this.writes.resume()
   }
 
   /** Opens a replica as primary; reports `opened` or `failed`. */

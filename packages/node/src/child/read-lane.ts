@@ -10,10 +10,8 @@ import type { BatchBody, ReadCall } from '@kv/protocol'
 import { MOVED_ANSWER, unreadable, writeAnswer } from '../shard/answer.js'
 import type { Shard } from '../shard/shard.js'
 import type { Connection } from './connection.js'
-import { Reply } from './reply.js'
+import { PART_BYTES_SOFT, Reply } from './reply.js'
 
-/** A part of a reply leaves when it has this size; one value may pass it. */
-const PART_BYTES_SOFT = 262_144
 const SLICE_CALLS = 2_048
 const ANSWER_BYTES = 64
 
@@ -100,10 +98,13 @@ export class ReadLane {
       if (this.connection.isClosed) return
       const reply = new Reply(id, SLICE_CALLS * ANSWER_BYTES)
       const answered: number[] = []
-      const nowMs = this.ports.now()
+      let nowMs = this.ports.now()
       while (position < body.callCount && answered.length < SLICE_CALLS) {
         call ??= body.next() as ReadCall
-        if (needsOrder(call, this.ports)) await this.sort(call)
+        if (needsOrder(call, this.ports)) {
+          await this.sort(call)
+          nowMs = this.ports.now()
+        }
         this.answerCall(call, nowMs, reply)
         call = undefined
         answered.push(position)

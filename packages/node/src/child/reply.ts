@@ -14,6 +14,8 @@ import {
 } from '@kv/protocol'
 
 const HEADROOM_BYTES = 48
+/** A part of a large reply leaves when it has this size; one answer may pass it. */
+export const PART_BYTES_SOFT = 262_144
 
 export class Reply {
   readonly writer: WireWriter

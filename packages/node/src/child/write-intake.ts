@@ -119,17 +119,17 @@ export class WriteIntake {
   }
 
   private async workInSlices(batch: WriteBatch, start: number, first?: Call): Promise<void> {
-    const origin = this.originOf(batch)
     try {
       let call = first
+      let origin = this.originOf(batch)
       for (let position = start; position < batch.body.callCount; position += 1) {
         call ??= batch.body.next()
-        while (needsOrder(call, this.ports)) await nextTurn()
+        while (needsOrder(call, this.ports)) origin = await this.originInNextTurn(batch)
         this.submit(call, position, batch, origin)
         call = undefined
         if ((position - start) % SLICE_CALLS === SLICE_CALLS - 1) {
           this.flush()
-          await nextTurn()
+          origin = await this.originInNextTurn(batch)
         }
       }
     } catch (error) {
@@ -137,6 +137,12 @@ export class WriteIntake {
     }
     this.isWorking = false
     this.resume()
+  }
+
+  /** Time has gone on: what is judged then must not be judged by the time before. */
+  private async originInNextTurn(batch: WriteBatch): Promise<Origin> {
+    await nextTurn()
+    return this.originOf(batch)
   }
 
   private originOf(batch: WriteBatch): Origin {
