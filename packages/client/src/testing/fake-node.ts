@@ -67,6 +67,8 @@ export class FakeNode {
   readonly links: FakeLink[] = []
   readonly batches: ReceivedBatch[] = []
   topology: Topology
+  /** By shard: the version of the topology that made its primary what it is. */
+  private readonly servedSince: number[]
   clusterId = 'cluster'
   limits: NodeLimits = {
     valueBytesMax: 1_048_576,
@@ -95,6 +97,7 @@ export class FakeNode {
       primaries: Array.from({ length: shardCount }, (_, shard) => 1 + (shard % children)),
       epochs: Array.from({ length: shardCount }, () => 1),
     }
+    this.servedSince = Array.from({ length: shardCount }, () => 1)
   }
 
   get link(): FakeLink {
@@ -199,7 +202,11 @@ export class FakeNode {
 
   private writeAnswer(writer: WireWriter, call: Call, batch: Batch): void {
     const shard = this.store.shardOfCall(call)
-    const isServed = this.topology.primaries[shard] === batch.child
+    // A batch routed before the shard went away and came back may have left earlier writes behind,
+    // as MOVED: to execute it would change the order.
+    const isServed =
+      this.topology.primaries[shard] === batch.child &&
+      batch.topologyVersion >= (this.servedSince[shard] ?? 0)
     const fault = this.faultOf(call, batch) ?? (isServed ? undefined : MOVED_FAULT)
     if (fault === undefined) this.store.execute(call, writer)
     else writeFault(writer, fault)
@@ -214,7 +221,17 @@ export class FakeNode {
       primaries: topology.primaries.map((child, shard) => primaries[shard] ?? child),
       epochs: topology.epochs.map((epoch, shard) => epoch + (shard in primaries ? 1 : 0)),
     }
+    for (const shard of Object.keys(primaries))
+      this.servedSince[Number(shard)] = topology.version + 1
     if (isTold) this.tell()
+  }
+
+  /** From the next connection on it is the node of another cluster. */
+  become(clusterId: string, topology: Topology): void {
+    this.clusterId = clusterId
+    this.topology = topology
+    this.store.shardCount = topology.shardCount
+    this.servedSince.fill(topology.version)
   }
 
   /** Sends the topology. */

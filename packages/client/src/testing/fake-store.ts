@@ -9,7 +9,7 @@ interface Stored {
 }
 
 export class FakeStore {
-  readonly shardCount: number
+  shardCount: number
   readonly entries = new Map<string, Stored>()
   /** Most items of a page and keys of a step, whatever is asked for. */
   stepMax = 1_000

@@ -1,0 +1,120 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { connectedHarness, settle } from '../testing/harness.js'
+
+/** What may happen to a client and its node, each followed by a pause or by none. */
+const anyStep = fc.record({
+  do: fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom('set', 'get') },
+    { weight: 3, arbitrary: fc.constantFrom('move', 'move unheard') },
+    { weight: 3, arbitrary: fc.constantFrom('hold', 'answer', 'tell') },
+    { weight: 1, arbitrary: fc.constantFrom('cut', 'orphan') },
+  ),
+  key: fc.nat(1),
+  pause: fc.constantFrom('none', 'turn', 'wait'),
+})
+
+interface Attempt {
+  readonly key: string
+  /** Number of the write, or of the last write of the key before the read. */
+  readonly number: number
+  readonly isRead: boolean
+  readonly result: Promise<unknown>
+}
+
+interface Step {
+  readonly do: string
+  readonly key: number
+  readonly pause: string
+}
+
+async function run(steps: readonly Step[]): Promise<Attempt[]> {
+  const limits = { inFlightBytesMax: 60 }
+  const { kv, node, clock } = await connectedHarness({ shards: 2, children: 2, limits })
+  const attempts: Attempt[] = []
+  const newest = [0, 0]
+
+  function call(isRead: boolean, index: number): void {
+    if (!isRead) newest[index]! += 1
+    const key = `key-${index}`
+    const number = newest[index]!
+    const result: Promise<unknown> = isRead ? kv.get(key) : kv.set(key, number)
+    result.catch(() => {})
+    attempts.push({ key, number, isRead, result })
+  }
+
+  const doers: Record<string, (key: number) => void> = {
+    set: (key) => call(false, key),
+    get: (key) => call(true, key),
+    move: (shard) => node.move({ [shard]: node.topology.primaries[shard] === 1 ? 2 : 1 }),
+    'move unheard': (shard) => {
+      node.move({ [shard]: node.topology.primaries[shard] === 1 ? 2 : 1 }, false)
+    },
+    orphan: (shard) => node.orphan(shard),
+    tell: () => node.tell(),
+    hold: () => {
+      node.isHolding = true
+    },
+    answer: () => node.answerHeld(),
+    cut: () => {
+      node.dropHeld()
+      node.cut()
+    },
+  }
+  for (const step of steps) {
+    doers[step.do]?.(step.key)
+    if (step.pause === 'none') continue
+    await settle()
+    if (step.pause === 'wait') clock.advance(30)
+    await settle()
+  }
+  await settle()
+  clock.advance(100)
+  await settle()
+  node.answerHeld()
+  node.move({ 0: 1, 1: 2 })
+  for (let turn = 0; turn < 5; turn += 1) {
+    await settle()
+    clock.advance(100)
+  }
+  return attempts
+}
+
+/** What of the client's promises does not hold for these calls, in words. */
+async function violationsOf(attempts: readonly Attempt[]): Promise<string[]> {
+  const violations: string[] = []
+  const lastVersion = new Map<string, number>()
+  const lastWritten = new Map<string, number>()
+  for (const { key, number, isRead, result } of attempts) {
+    const name = `${isRead ? 'read' : 'write'} ${number} of ${key}`
+    const settled = await Promise.race([
+      result.catch((error: unknown) => ({ error })),
+      settle().then(() => 'open'),
+    ])
+    if (settled === 'open') {
+      violations.push(`${name} is still open`)
+    } else if (isRead) {
+      const written = lastWritten.get(key) ?? 0
+      if (!(Number(settled ?? 0) >= written)) violations.push(`${name} does not see ${written}`)
+    } else {
+      const { version, error } = settled as { version?: number; error?: { code?: string } }
+      if (version === undefined) {
+        if (error?.code !== 'UNAVAILABLE') violations.push(`${name} failed: ${error?.code}`)
+        continue
+      }
+      if (version <= (lastVersion.get(key) ?? 0)) violations.push(`${name} was overtaken`)
+      lastVersion.set(key, version)
+      lastWritten.set(key, number)
+    }
+  }
+  return violations
+}
+
+test('any schedule of calls, moves, holds and cuts → order, sight of own writes, an end', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyStep, { maxLength: 60 }), async (steps) => {
+      expect(await violationsOf(await run(steps))).toEqual([])
+    }),
+    { numRuns: 500 },
+  )
+})
