@@ -30,11 +30,11 @@ export class Terminal {
   }
 
   get columns(): number {
-    return this.#output.columns ?? COLUMNS_DEFAULT
+    return sizeOr(this.#output.columns, COLUMNS_DEFAULT)
   }
 
   get rows(): number {
-    return this.#output.rows ?? ROWS_DEFAULT
+    return sizeOr(this.#output.rows, ROWS_DEFAULT)
   }
 
   paint(style: Style, text: string): string {
@@ -73,4 +73,9 @@ export class Terminal {
   bad(text: string): void {
     this.line(`${this.paint('red', '✘')} ${text}`)
   }
+}
+
+/** A terminal that nobody has told its size says 0. */
+function sizeOr(size: number | undefined, otherwise: number): number {
+  return size === undefined || size === 0 ? otherwise : size
 }
