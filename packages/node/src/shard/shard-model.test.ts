@@ -306,7 +306,7 @@ describe('shard: any history of calls, applying, expiry, reopenings, crashes and
     )
     // On failure fast-check says the seed and the path of the history.
     await expect(
-      fc.assert(property, { numRuns: 40, interruptAfterTimeLimit: 12_000 }),
+      fc.assert(property, { numRuns: 30, interruptAfterTimeLimit: 8_000 }),
     ).resolves.toBeUndefined()
   })
 })

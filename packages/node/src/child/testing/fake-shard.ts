@@ -58,7 +58,8 @@ export class FakeShard {
   }
 }
 
-/** Resolves when the condition holds, looked at once a turn. */
+/** Resolves when the condition holds, looked at after each turn. */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => void setImmediate(resolve))
+  do await new Promise((resolve) => void setImmediate(resolve))
+  while (!condition())
 }

@@ -134,8 +134,9 @@ describe('state: order', () => {
         state,
         keys.map((key) => [key, textHeld(key)]),
       )
-      for (const from of ['', 'aa', ...keys, `${LONGEST_KEY}\0`]) {
-        for (const to of [undefined, '', 'aa', ...keys, `${LONGEST_KEY}\0`]) {
+      const bounds = ['', 'aa', `${LONGEST_KEY}\0`, ...keys]
+      for (const from of bounds) {
+        for (const to of [undefined, ...bounds.filter((_, index) => index % 2 === 0)]) {
           for (const reverse of [false, true]) {
             expect(keysOf(state, from, to, reverse)).toEqual(
               keysInRange(keys, { from, to }, reverse),

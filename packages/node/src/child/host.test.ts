@@ -1,0 +1,158 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Call } from '@kv/protocol'
+import { decodeNodeMessage, MESSAGE_BYTES_MAX } from '@kv/protocol'
+import { describe, expect, test } from 'vitest'
+import { setCall } from '../shard/testing/calls.js'
+import { inDirectory } from '../shard/testing/directory.js'
+import { UNREAD_BYTES_MAX } from './connection.js'
+import { readsBody, writesBody } from './testing/batches.js'
+import { until } from './testing/fake-shard.js'
+import { HostUnderTest } from './testing/host-under-test.js'
+
+const GET: Call = { type: 'get', key: 'a' }
+
+function withHost(use: (under: HostUnderTest) => Promise<void>): Promise<void> {
+  return inDirectory(async (root) => {
+    const under = new HostUnderTest(root)
+    await under.open()
+    under.connect()
+    try {
+      await use(under)
+    } finally {
+      await under.host.close()
+    }
+  })
+}
+
+describe('host: batches', () => {
+  test('writes, then reads → answered, each to its own connection', () =>
+    withHost(async (under) => {
+      under.connect(2)
+      expect(await under.write([setCall('a', 'one'), setCall('b', 'two')])).toEqual([2, 3])
+      expect(await under.read([GET, { type: 'has', key: 'c' }], 2)).toEqual(['one', false])
+      expect(under.sent.map(({ connection }) => connection)).toEqual([1, 2])
+    }))
+
+  test('P7: reads of large values among writes → replies that a client and the link take', () =>
+    withHost(async (under) => {
+      const keys = Array.from({ length: 12 }, (_, index) => `key ${index}`)
+      const calls: Call[] = [
+        ...keys.map((key) => setCall(key, 'x'.repeat(100_000))),
+        ...keys.flatMap((key) => Array<Call>(6).fill({ type: 'get', key })),
+      ]
+      const answers = await under.write(calls)
+      expect(answers.slice(12)).toEqual(Array(72).fill('x'.repeat(100_000)))
+      for (const { message } of under.sent) {
+        expect(message.length).toBeLessThan(2 * MESSAGE_BYTES_MAX)
+      }
+    }))
+
+  test('P7: a client takes nothing → its reads wait; it takes some → they go on', () =>
+    withHost(async (under) => {
+      await under.write([setCall('a', 'x'.repeat(400_000))])
+      const id = under.send(readsBody(Array<Call>(8).fill(GET)))
+      // The answer to the write, and three of the values.
+      await until(() => under.sent.length === 4)
+      for (let turn = 0; turn < 5; turn += 1) await until(() => true)
+      expect(under.sent).toHaveLength(4)
+      const bytes = UNREAD_BYTES_MAX
+      const answered = under.answersTo(id, 8)
+      let isAnswered = false
+      void answered.then(() => (isAnswered = true))
+      await until(() => {
+        under.host.onFrame({ type: 'window', connection: 1, bytes })
+        return isAnswered
+      })
+      expect(await answered).toEqual(Array(8).fill('x'.repeat(400_000)))
+    }))
+
+  test('its connection is gone → a batch is dropped, and nothing is sent to it', () =>
+    withHost(async (under) => {
+      under.send(writesBody([setCall('a', 'x')]))
+      under.host.onFrame({ type: 'close', connection: 1 })
+      under.send(readsBody([GET]))
+      under.connect(2)
+      expect(await under.read([GET], 2)).toEqual([null])
+      expect(await under.write([setCall('b', 'x')], 2)).toEqual([3])
+      expect(under.sent.every(({ connection }) => connection === 2)).toBe(true)
+    }))
+
+  test.each([
+    ['a body that is none', Buffer.of(0xc1)],
+    ['a read with bytes behind it', Buffer.concat([readsBody([GET]), Buffer.of(0)])],
+    ['a cut write', writesBody([setCall('a', 'x')]).slice(0, -1)],
+  ])('%s → the client is told, and its connection ends', (_name, body) =>
+    withHost(async (under) => {
+      under.send(body)
+      expect(under.sent).toHaveLength(1)
+      const [{ message, final } = { message: new Uint8Array(0), final: false }] = under.sent
+      expect(decodeNodeMessage(message)).toMatchObject({ type: 'failure' })
+      expect(final).toBe(true)
+      under.send(readsBody([GET]))
+      expect(under.sent).toHaveLength(1)
+    }),
+  )
+
+  test('a reply from the coordinator → an error of ours', () =>
+    withHost(async (under) => {
+      const message = new Uint8Array(0)
+      const frame = { type: 'reply', connection: 1, batchId: 1, final: true, message } as const
+      expect(() => under.host.onFrame(frame)).toThrow(/a reply came from the coordinator/)
+      await Promise.resolve()
+    }))
+})
+
+describe('host: shards', () => {
+  test('released → what was taken is answered, what comes is moved, another may open it', () =>
+    withHost(async (under) => {
+      const taken = under.send(writesBody([setCall('a', 'x')]))
+      const releasing = under.host.release(0, 1)
+      expect(await under.read([GET])).toEqual(['MOVED not-applied'])
+      await releasing
+      expect(await under.answersTo(taken, 1)).toEqual([2])
+      expect(under.reports.at(-1)).toEqual({ type: 'released', shard: 0, epoch: 1 })
+      await under.open(2)
+      expect(under.reports.at(-1)).toEqual({ type: 'opened', shard: 0, epoch: 2 })
+      expect(await under.read([GET])).toEqual(['x'])
+    }))
+
+  test('P5: a release of another epoch → the shard stays', () =>
+    withHost(async (under) => {
+      await under.host.release(0, 7)
+      expect(await under.read([GET])).toEqual([null])
+    }))
+
+  test('P8: a replica that is not there → failed and damaged, and the child lives', () =>
+    withHost(async (under) => {
+      await under.host.release(0, 1)
+      await rm(join(under.directory, 'log'), { recursive: true })
+      await under.open(2)
+      expect(under.reports.at(-1)).toMatchObject({ type: 'failed', epoch: 2, damaged: true })
+      expect(await under.read([GET])).toEqual(['MOVED not-applied'])
+    }))
+
+  test('measured → what it holds', () =>
+    withHost(async (under) => {
+      await under.write([setCall('a', 'x')])
+      expect(under.host.measure()).toMatchObject({
+        rssBytes: expect.any(Number) as number,
+        shards: [{ shard: 0, epoch: 1, revision: 2, keys: 1, writes: 1 }],
+      })
+    }))
+
+  test('P1: closed → what was taken is answered and there when it is opened again', () =>
+    inDirectory(async (root) => {
+      const before = new HostUnderTest(root)
+      await before.open()
+      before.connect()
+      const taken = before.send(writesBody([setCall('a', 'x')]))
+      await before.host.close()
+      expect(await before.answersTo(taken, 1)).toEqual([2])
+      const after = new HostUnderTest(root)
+      await after.open(2)
+      after.connect()
+      expect(await after.read([GET])).toEqual(['x'])
+      await after.host.close()
+    }))
+})

@@ -1,0 +1,88 @@
+/** A host of real shards, with the coordinator's end of both channels in the test's hands. */
+import { join } from 'node:path'
+import type { Call } from '@kv/protocol'
+import { pino } from 'pino'
+import type { FromChild } from '../../link/control.js'
+import type { DataLink } from '../../link/data-link.js'
+import { Host } from '../host.js'
+import type { ReadReply } from './batches.js'
+import { gather, readReply, readsBody, writesBody } from './batches.js'
+import { until } from './fake-shard.js'
+
+export interface SentReply {
+  readonly connection: number
+  readonly batchId: number
+  readonly final: boolean
+  readonly message: Uint8Array
+}
+
+export class HostUnderTest {
+  readonly host: Host
+  readonly reports: FromChild[] = []
+  readonly sent: SentReply[] = []
+  private readonly root: string
+  private nextBatchId = 1
+
+  constructor(root: string, options: { readonly overlayBytesMax?: number } = {}) {
+    this.root = root
+    const { overlayBytesMax = 67_108_864 } = options
+    this.host = new Host({
+      logger: pino({ level: 'silent' }),
+      report: (message) => void this.reports.push(message),
+      configuration: {
+        childId: 1,
+        clusterId: 'cluster-1',
+        shardCount: 1,
+        clock: { wallMs: Date.now(), monotonicNs: process.hrtime.bigint().toString() },
+        limits: { valueBytesMax: 1_048_576, overlayBytesMax },
+        logLevel: 'silent',
+      },
+    })
+    const link: Pick<DataLink, 'reply'> = {
+      reply: (connection, batchId, final, message) => {
+        this.sent.push({ connection, batchId, final, message: Buffer.from(message) })
+      },
+    }
+    this.host.attach(link as DataLink)
+  }
+
+  get directory(): string {
+    return join(this.root, 'shard')
+  }
+
+  open(epoch: number = 1): Promise<void> {
+    return this.host.open({ shard: 0, epoch, directory: this.directory, create: epoch === 1 })
+  }
+
+  connect(connection: number = 1): void {
+    this.host.onFrame({ type: 'open', connection, clientId: 10 + connection })
+  }
+
+  /** Sends a batch and resolves with its answers. */
+  async write(calls: readonly Call[], connection: number = 1): Promise<unknown[]> {
+    return this.answersTo(this.send(writesBody(calls), connection), calls.length)
+  }
+
+  async read(calls: readonly Call[], connection: number = 1): Promise<unknown[]> {
+    return this.answersTo(this.send(readsBody(calls), connection), calls.length)
+  }
+
+  /** Returns the batch's id. */
+  send(body: Uint8Array, connection: number = 1, remainingMs: number = 20_000): number {
+    const batchId = this.nextBatchId++
+    this.host.onFrame({ type: 'batch', connection, batchId, topologyVersion: 1, remainingMs, body })
+    this.host.onChunkEnd()
+    return batchId
+  }
+
+  async answersTo(batchId: number, callCount: number): Promise<unknown[]> {
+    await until(() => this.sent.some((each) => each.batchId === batchId && each.final))
+    return gather(this.repliesTo(batchId, callCount), callCount)
+  }
+
+  repliesTo(batchId: number, callCount: number): ReadReply[] {
+    return this.sent
+      .filter((each) => each.batchId === batchId)
+      .map(({ message }) => readReply(message, callCount))
+  }
+}
