@@ -21,6 +21,21 @@ export function describeOrder(clients: () => Clients): void {
       await Promise.all(writes)
     })
 
+    test('a read shows what was written before it, not what the client writes after it', async () => {
+      const { client } = clients()
+      const key = `${ownPrefix()}key`
+      const writes: Promise<unknown>[] = [client.set(key, 1)]
+      const value = client.get(key)
+      writes.push(client.set(key, 2))
+      const entry = client.getEntry(key)
+      writes.push(client.delete(key))
+      const has = client.has(key)
+      writes.push(client.set(key, 3))
+      expect([await value, (await entry)?.value, await has]).toEqual([1, 2, false])
+      await Promise.all(writes)
+      expect(await client.get(key)).toBe(3)
+    })
+
     test('a list and a count see the writes made before them', async () => {
       const { client } = clients()
       const prefix = ownPrefix()

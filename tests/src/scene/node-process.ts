@@ -118,9 +118,9 @@ export class NodeProcess {
     await until('the killed coordinator has ended', () => this.process.signalCode !== null)
   }
 
-  /** SIGTERM, and how it ended. */
-  async terminate(): Promise<Exit> {
-    this.process.kill('SIGTERM')
+  /** Asks it to end, and tells how it ended. */
+  async terminate(signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM'): Promise<Exit> {
+    this.process.kill(signal)
     return this.exited
   }
 }
