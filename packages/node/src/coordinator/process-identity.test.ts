@@ -11,7 +11,13 @@ describe('process identity', () => {
   })
 
   test('a process that is dead but not reaped → does not count', () => {
-    expect(startTicks(STAT.replace(' S ', ' Z '))).toBeUndefined()
+    expect(startTicks(STAT.replace(' S ', ' Z ').replace(' 7 0 123456', ' 1 0 123456'))).toBe(
+      undefined,
+    )
+  })
+
+  test('a dead main thread while others are not → counts: they may still write (P5)', () => {
+    expect(startTicks(STAT.replace(' S ', ' Z '))).toBe('123456')
   })
 
   test('this process → alive; with another start → not the same', async () => {

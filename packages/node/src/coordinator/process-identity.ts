@@ -59,10 +59,17 @@ async function startOnLinux(pid: number): Promise<string | undefined> {
   }
 }
 
-/** Field 22 of a stat line; `undefined` for a process that is dead but not reaped. */
+/**
+ * Field 22 of a stat line; `undefined` for a process that is dead but not reaped.
+ *
+ * The state, field 3, is that of the main thread. A process that is being killed shows it as dead
+ * while other threads are still in the kernel, with everything they have open: until they are
+ * gone, too (field 20 counts them), the process is not.
+ */
 export function startTicks(stat: string): string | undefined {
   // Field 2, the command in parentheses, may hold anything: count from its end.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const state = fields[0]
-  return state === 'Z' || state === 'X' ? undefined : fields[22 - 3]
+  const isMainThreadDead = fields[3 - 3] === 'Z' || fields[3 - 3] === 'X'
+  const threads = Number(fields[20 - 3])
+  return isMainThreadDead && threads <= 1 ? undefined : fields[22 - 3]
 }
