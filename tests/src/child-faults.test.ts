@@ -129,7 +129,7 @@ describe('kill -9 of a child', () => {
 
 test('a child that hangs is killed and replaced; its writes were not lost (P1, P5)', async () => {
   const scene = sceneOfTest()
-  const node = await scene.startNode({ children: 2, pingTimeoutMs: 500 })
+  const node = await scene.startNode({ children: 2, pingTimeoutMs: 1_500 })
   const client = scene.client(node.url)
   const shard = shardsOfChild(node, 1)[0] ?? 0
   const [key = ''] = keysOfShard(shard, 16, 1)

@@ -3,7 +3,7 @@
  */
 import { createClient } from '@kv/client'
 import type { KvNode } from '@kv/node'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { failureOf, rejectionOf } from './behaviour/rejection.js'
 import { freePort } from './scene/free-port.js'
 import { Scene, sceneOfTest } from './scene/scene.js'
@@ -234,6 +234,15 @@ describe('the life of a client', () => {
       })
     }
     expect(status).toBe('closed')
+  })
+
+  test('without an address → KV_URL', async () => {
+    vi.stubEnv('KV_URL', node.url)
+    onTestFinished(() => {
+      vi.unstubAllEnvs()
+    })
+    await using client = createClient()
+    expect((await client.set('environment', 1)).ok).toBe(true)
   })
 
   test('what is no address → TypeError', () => {

@@ -20,7 +20,7 @@ import { until } from './scene/until.js'
 const SHARDS = 4
 const SHARD = 2
 const [FIRST = '', SECOND = '', THIRD = ''] = keysOfShard(SHARD, SHARDS, 3)
-const [ELSEWHERE = ''] = keysOfShard(1, SHARDS, 1)
+const [ELSEWHERE = '', BUSY = ''] = keysOfShard(1, SHARDS, 2)
 
 describe('a torn tail', () => {
   test('garbage behind the last acknowledged frame → cut, everything acknowledged is there (P1, P8)', async () => {
@@ -137,13 +137,19 @@ describe('damage', () => {
 /** A directory with writes of several frames, of which each was acknowledged, after a crash. */
 async function crashed(scene: Scene): Promise<string> {
   const node = await scene.serve({ children: 1, shards: SHARDS })
-  const client = scene.client({ url: node.url, timeout: 5_000 })
+  const client = scene.client({ url: node.url, timeout: 1_000 })
   await write(client)
+  // A child that is busy stores nothing: what was written is in the log alone when it dies.
+  let isOver = false
+  const busy = (async () => {
+    while (!isOver) await client.set(BUSY, 1)
+  })().catch(() => undefined)
   const children = node.childPids()
   killNow(node.pid)
   for (const pid of children) killNow(pid)
   await untilGone([node.pid, ...children])
-  await client.close()
+  isOver = true
+  await Promise.all([client.close(), busy])
   return node.directory
 }
 

@@ -15,6 +15,7 @@ const MUTANTS = 100_000
 const HELD_MS_MAX = 50
 /** A decode that seemed long is measured again: the machine may have been busy elsewhere. */
 const SUSPICIOUS_MS = 5
+const TIMES_MAX = 5
 const TIMEOUT_MS = 60_000
 
 describe('malformed messages', () => {
@@ -27,11 +28,9 @@ describe('malformed messages', () => {
       let longestMs = 0
       for (let count = 0; count < MUTANTS; count += 1) {
         const { bytes: mutant } = mutants.next()
-        outcomes[outcomeOf(mutant, random.seed)] += 1
-        longestMs = Math.max(
-          longestMs,
-          durationOf(() => outcomeOf(mutant, random.seed)),
-        )
+        const { result, ms } = timed(() => outcomeOf(mutant, random.seed))
+        outcomes[result] += 1
+        longestMs = Math.max(longestMs, ms)
       }
       console.log(`seed ${random.seed}: ${JSON.stringify(outcomes)}, at most ${longestMs} ms`)
       expect(longestMs).toBeLessThan(HELD_MS_MAX)
@@ -47,8 +46,9 @@ describe('malformed messages', () => {
   })
 
   test.each(Object.entries(bombs()))('%s → PROTOCOL, in less than 50 ms', (_, bomb) => {
-    expect(outcomeOf(bomb, 0)).toBe('refused')
-    expect(durationOf(() => outcomeOf(bomb, 0))).toBeLessThan(HELD_MS_MAX)
+    const { result, ms } = timed(() => outcomeOf(bomb, 0))
+    expect(result).toBe('refused')
+    expect(ms).toBeLessThan(HELD_MS_MAX)
   })
 
   test('20,000 mutants of stored values → PROTOCOL or read, none takes 50 ms', () => {
@@ -57,10 +57,7 @@ describe('malformed messages', () => {
     let longestMs = 0
     for (let count = 0; count < 20_000; count += 1) {
       const { bytes: mutant } = mutants.next()
-      longestMs = Math.max(
-        longestMs,
-        durationOf(() => readValue(mutant, random.seed)),
-      )
+      longestMs = Math.max(longestMs, timed(() => readValue(mutant, random.seed)).ms)
     }
     expect(longestMs).toBeLessThan(HELD_MS_MAX)
   })
@@ -94,13 +91,13 @@ function refused(error: unknown, bytes: Uint8Array, seed: number): 'refused' {
   throw new Error(message, { cause: error })
 }
 
-function durationOf(work: () => unknown): number {
-  let shortestMs = Infinity
-  for (let times = 0; times < 5; times += 1) {
+/** The shortest of several times, if the first was long. */
+function timed<T>(work: () => T): { readonly result: T; readonly ms: number } {
+  let ms = Infinity
+  for (let times = 1; ; times += 1) {
     const startedMs = performance.now()
-    work()
-    shortestMs = Math.min(shortestMs, performance.now() - startedMs)
-    if (shortestMs < SUSPICIOUS_MS) break
+    const result = work()
+    ms = Math.min(ms, performance.now() - startedMs)
+    if (ms < SUSPICIOUS_MS || times === TIMES_MAX) return { result, ms }
   }
-  return shortestMs
 }

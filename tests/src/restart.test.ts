@@ -69,6 +69,22 @@ test('state that was stored and state that is replayed make one (P2)', async () 
   }
 })
 
+test('clear({ all: true }) → nothing is left, after a restart neither', async () => {
+  const scene = sceneOfTest()
+  const dataDir = await scene.directory()
+  const node = await scene.startNode({ dataDir, children: 2 })
+  const client = scene.client(node.url)
+  await client.setMany(Array.from({ length: 3_000 }, (_, index) => [`${index}`, index] as const))
+  await client.set('\u{10ffff}', 'the last key there can be', { ttl: 60_000 })
+  expect(await client.clear({ all: true })).toBe(3_001)
+  expect(await client.count()).toBe(0)
+  expect(await client.clear({ all: true })).toBe(0)
+  await client.close()
+  await node.close()
+  const again = await scene.startNode({ dataDir, children: 2 })
+  expect(await scene.client(again.url).keys().toArray()).toEqual([])
+})
+
 async function keyCount(node: KvNode): Promise<number> {
   const { shards } = await node.stats()
   return shards.reduce((sum, { keys = NaN }) => sum + keys, 0)

@@ -60,10 +60,10 @@ describe.skipIf(files === undefined)('tidy (needs git to know the files)', () =>
       expect(inner.map(inWords)).toEqual([])
     })
 
-    test('shard knows neither child, coordinator nor link, and no socket', () => {
+    test('shard knows neither child nor coordinator, and no socket', () => {
       const outer = imports(within('packages/node/src/shard/')).filter(
         ({ to }) =>
-          ['child', 'coordinator', 'link', 'cli'].some((folder) =>
+          ['child', 'coordinator', 'cli'].some((folder) =>
             isBelow(to, `packages/node/src/${folder}/`),
           ) || ['ws', 'node:net', 'node:http', 'node:child_process'].includes(to),
       )

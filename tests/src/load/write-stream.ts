@@ -2,7 +2,7 @@
  * A stream of writes and reads by several clients, and the memory of what each was answered.
  *
  * Each key has one writer, which waits for an answer before it writes the key again; many keys are
- * under way at once. Besides, each writer creates keys that are written once. Whatever is injected
+ * under way at once. Besides, each writer creates keys that are written once, and counts. Whatever is injected
  * meanwhile, `verify` then knows what must stand.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import type { UntypedClient } from '@kv/client'
 import { KvError } from '@kv/client'
 import { until } from '../scene/until.js'
 import { AcknowledgedKey } from './acknowledged-key.js'
+import { CountedKey } from './counted-key.js'
 
 export interface StreamOptions {
   /** Begins every key. */
@@ -23,6 +24,7 @@ export class WriteStream {
   private readonly options: StreamOptions
   private readonly keys: AcknowledgedKey[] = []
   private readonly once: AcknowledgedKey[] = []
+  private readonly counters: CountedKey[] = []
   private readonly lanes: Promise<void>[] = []
   private isEnding = false
   private readCount = 0
@@ -46,6 +48,7 @@ export class WriteStream {
     this.keys.push(...own)
     for (const key of own) this.run(this.writeOn(client, key))
     this.run(this.createOn(client, `${prefix}${index}/once/`))
+    this.run(this.countOn(client, `${prefix}${index}/counter`))
     this.run(this.readOn(client, own))
   }
 
@@ -64,6 +67,22 @@ export class WriteStream {
       const key = new AcknowledgedKey(`${prefix}${number}`)
       this.once.push(key)
       await this.write(client, key)
+    }
+  }
+
+  private async countOn(client: UntypedClient, name: string): Promise<void> {
+    const counter = new CountedKey(name)
+    this.counters.push(counter)
+    while (!this.isEnding) {
+      try {
+        counter.onAcknowledged((await client.increment(name)).value)
+        this.writeCount += 1
+      } catch (error) {
+        if (!(error instanceof KvError)) throw error
+        this.failures.push(error)
+        if (error.outcome !== 'not-applied') counter.onUnknown()
+        await nextTurn()
+      }
     }
   }
 
@@ -103,9 +122,9 @@ export class WriteStream {
     await Promise.all(this.lanes)
   }
 
-  /** Reads everything back: what of P1 and P3 does not hold for a key, in words. */
+  /** Reads everything back: what of P1, P3 and P4 does not hold for a key, in words. */
   async violations(client: UntypedClient): Promise<string[]> {
-    const all = [...this.keys, ...this.once]
+    const all = [...this.keys, ...this.once, ...this.counters]
     const values = await client.getMany(all.map(({ key }) => key))
     return all.flatMap((key, index) => key.violation(values[index]) ?? [])
   }

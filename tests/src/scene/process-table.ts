@@ -4,7 +4,13 @@
 import { readFileSync } from 'node:fs'
 import { until } from './until.js'
 
-/** One that has ended and waits to be reaped does not run any more. */
+/** Number of threads, counted from the state (proc(5)). */
+const THREADS_FIELD = 17
+
+/**
+ * One that has ended and waits to be reaped does not run any more. One whose main thread has ended
+ * still does while others have not: they may hold what it had open.
+ */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -18,7 +24,9 @@ function isZombie(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The command, in parentheses, may hold anything: look behind it.
-    return 'ZX'.includes(stat.charAt(stat.lastIndexOf(')') + 2))
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const [state = ''] = fields
+    return 'ZX'.includes(state) && Number(fields[THREADS_FIELD]) <= 1
   } catch {
     return true
   }

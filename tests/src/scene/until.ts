@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 const POLL_MS = 10
-export const PATIENCE_MS = 15_000
+export const PATIENCE_MS = 25_000
 
 /** Resolves with the first result that counts as true. `what` says what was waited for in vain. */
 export async function until<T>(
