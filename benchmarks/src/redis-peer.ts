@@ -35,7 +35,13 @@ export async function startRedis(durability: RedisDurability): Promise<Peer | Ab
       lazyConnect: true,
     })
     redis.on('error', () => undefined)
-    await redis.connect()
+    try {
+      await redis.connect()
+    } catch (error) {
+      // It would go on trying for ever.
+      redis.disconnect()
+      throw error
+    }
     return redis
   }
   await server.ready(async () => {
