@@ -27,8 +27,9 @@ describe('batch answers', () => {
     answers.answer(2, true)
     answers.answer(0, 17)
     answers.answer(3, null)
-    answers.answer(1, bytesAnswer('x'))
     expect(readies()).toBe(1)
+    answers.answer(1, bytesAnswer('x'))
+    expect(readies()).toBe(2)
     expect(take()).toEqual([
       { batchId: 9, final: true, positions: undefined, answers: [17, 'x', true, null] },
     ])
@@ -39,8 +40,9 @@ describe('batch answers', () => {
     answers.answer(1, 11)
     expect(take()).toEqual([{ batchId: 9, final: false, positions: [1], answers: [11] }])
     answers.answer(2, 12)
-    answers.answer(0, 10)
     expect(readies()).toBe(2)
+    answers.answer(0, 10)
+    expect(readies()).toBe(3)
     expect(take()).toEqual([{ batchId: 9, final: true, positions: [2, 0], answers: [12, 10] }])
   })
 

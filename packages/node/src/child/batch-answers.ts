@@ -1,8 +1,6 @@
 /**
- * The answers to a batch of writes, gathered as their shards commit.
- *
- * What became ready in one turn of the event loop leaves as one reply: the whole batch when
- * everything is ready at once, a part of it when one shard's disk is slower than another's.
+ * The answers to a batch of writes, gathered as their shards commit. When they leave, whole or in
+ * parts, is for `reply-gate.ts` to say.
  */
 import type { Answer, Answers } from '../shard/answer.js'
 import { writeAnswer } from '../shard/answer.js'
@@ -24,7 +22,7 @@ export class BatchAnswers implements Answers {
   private outstanding: number
   private readonly onReady: (answers: BatchAnswers) => void
 
-  /** `onReady` is called with the first answer after each `take`. */
+  /** `onReady` is called with the first answer after each `take`, and with the last of all. */
   constructor(batchId: number, callCount: number, onReady: (answers: BatchAnswers) => void) {
     this.batchId = batchId
     this.answers = Array.from({ length: callCount })
@@ -32,12 +30,17 @@ export class BatchAnswers implements Answers {
     this.onReady = onReady
   }
 
+  /** Every call has its answer. */
+  get isComplete(): boolean {
+    return this.outstanding === 0
+  }
+
   answer(position: number, answer: Answer): void {
     if (this.answers[position] !== undefined) throw new Error(`call ${position} answered twice`)
     this.answers[position] = answer
     this.outstanding -= 1
     this.ready.push(position)
-    if (this.ready.length === 1) this.onReady(this)
+    if (this.ready.length === 1 || this.isComplete) this.onReady(this)
   }
 
   /** The replies with what became ready since the last time: more than one if they are large. */
@@ -58,7 +61,7 @@ export class BatchAnswers implements Answers {
       reply = new Reply(this.batchId, ANSWER_BYTES)
       positions = []
     }
-    const final = this.outstanding === 0
+    const final = this.isComplete
     const isFull = isWhole && replies.length === 0
     const message = isFull ? reply.full(positions.length) : reply.part(positions, final)
     replies.push({ message, final })

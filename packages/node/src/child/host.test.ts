@@ -117,6 +117,18 @@ describe('host: shards', () => {
       expect(await under.read([GET])).toEqual(['x'])
     }))
 
+  test('P4: a write routed before the shard came back → moved, for it might overtake others', () =>
+    withHost(async (under) => {
+      await under.host.release(0, 1)
+      under.topologyVersion = 3
+      await under.open(2)
+      under.topologyVersion = 2
+      expect(await under.write([setCall('a', 'x')])).toEqual(['MOVED not-applied'])
+      expect(await under.read([GET])).toEqual([null])
+      under.topologyVersion = 3
+      expect(await under.write([setCall('a', 'x')])).toEqual([3])
+    }))
+
   test('P5: a release of another epoch → the shard stays', () =>
     withHost(async (under) => {
       await under.host.release(0, 7)

@@ -2,7 +2,6 @@
  * What a child hosts: its shards, the connections that talk to them, and the work that is shared
  * (taking writes in order, applying, expiring).
  */
-import { setImmediate as atTurnsEnd } from 'node:timers'
 import type { Call } from '@kv/protocol'
 import { BatchBody, ERROR_RULES, KvError, shardOf } from '@kv/protocol'
 import type { Logger } from 'pino'
@@ -17,6 +16,7 @@ import { Connection } from './connection.js'
 import { OverlayBudget } from './overlay-budget.js'
 import { ReadLane } from './read-lane.js'
 import { failureMessage } from './reply.js'
+import { ReplyGate } from './reply-gate.js'
 import { WriteIntake } from './write-intake.js'
 
 const TICK_MS = 100
@@ -37,10 +37,12 @@ export class Host {
   private readonly ports: HostPorts
   private readonly clock: Clock
   private readonly shards = new Map<number, Shard>()
+  /** By shard: the topology with which it was opened here last. */
+  private readonly writableSince = new Map<number, number>()
   private readonly clients = new Map<number, Client>()
   private readonly budget: OverlayBudget
   private readonly writes: WriteIntake
-  private readonly ready: { connection: Connection; answers: BatchAnswers }[] = []
+  private readonly replies: ReplyGate
   private readonly ticking: NodeJS.Timeout
   private link: DataLink | undefined
 
@@ -62,11 +64,14 @@ export class Host {
       },
     })
     this.writes = new WriteIntake({
-      shardFor: (call) => this.shardFor(call),
+      shardFor: (call, topologyVersion) => this.shardForWrite(call, topologyVersion),
       now,
       hasRoom: () => this.budget.hasRoom,
       refusal: () => this.budget.refusal,
       valueBytesMax,
+    })
+    this.replies = new ReplyGate((connection, answers) => {
+      for (const reply of answers.take()) this.send(connection, answers.batchId, reply)
     })
     this.ticking = setInterval(() => {
       this.tick()
@@ -81,6 +86,16 @@ export class Host {
   private shardFor(call: Call): Shard | undefined {
     const id = 'key' in call ? shardOf(call.key, this.configuration.shardCount) : call.shard
     return this.shards.get(id)
+  }
+
+  /**
+   * A write that was routed before the shard came (back) here might overtake others of its client
+   * that were sent to where the shard has been since: it is sent again, behind them.
+   */
+  private shardForWrite(call: Call, topologyVersion: number): Shard | undefined {
+    const shard = this.shardFor(call)
+    if (shard === undefined) return undefined
+    return topologyVersion < (this.writableSince.get(shard.id) ?? 0) ? undefined : shard
   }
 
   onFrame(frame: LinkFrame): void {
@@ -141,11 +156,12 @@ export class Host {
     body: BatchBody,
   ): void {
     const answers = new BatchAnswers(frame.batchId, body.callCount, () => {
-      this.answered(connection, answers)
+      this.replies.onAnswer(connection, answers)
     })
     this.writes.take({
       body,
       clientId: connection.clientId,
+      topologyVersion: frame.topologyVersion,
       answers,
       deadlineMs: this.clock.now() + frame.remainingMs,
       onProtocolError: (error) => {
@@ -153,17 +169,6 @@ export class Host {
       },
     })
     this.budget.onWrites()
-  }
-
-  /** Replies leave at the end of the turn, so that what several logs made ready travels together. */
-  private answered(connection: Connection, answers: BatchAnswers): void {
-    this.ready.push({ connection, answers })
-    if (this.ready.length > 1) return
-    atTurnsEnd(() => {
-      for (const { connection: to, answers: ready } of this.ready.splice(0)) {
-        for (const reply of ready.take()) this.send(to, ready.batchId, reply)
-      }
-    })
   }
 
   private send(
@@ -211,6 +216,7 @@ export class Host {
         },
       })
       this.shards.set(id, shard)
+      this.writableSince.set(id, place.topologyVersion)
       this.ports.report({ type: 'opened', shard: id, epoch })
     } catch (error) {
       this.reportFailure(id, epoch, error as Error)

@@ -30,7 +30,14 @@ function start() {
   const take = (body: BatchBody, deadlineMs = 2_000): (() => unknown[]) => {
     const answers = new BatchAnswers(1, body.callCount, () => undefined)
     const onProtocolError = (error: unknown): void => void errors.push(error)
-    intake.take({ body, clientId: 2, answers, deadlineMs, onProtocolError })
+    intake.take({
+      body,
+      clientId: 2,
+      topologyVersion: 1,
+      answers,
+      deadlineMs,
+      onProtocolError,
+    })
     const seen: ReturnType<typeof readReply>[] = []
     return () => {
       seen.push(...answers.take().map(({ message }) => readReply(message, body.callCount)))

@@ -19,6 +19,8 @@ const SLICE_CALLS = 2_048
 export interface WriteBatch {
   readonly body: BatchBody
   readonly clientId: number
+  /** The topology the client routed by. */
+  readonly topologyVersion: number
   readonly answers: BatchAnswers
   /** Nobody waits for the answers any more from then on. */
   readonly deadlineMs: number
@@ -27,7 +29,8 @@ export interface WriteBatch {
 }
 
 export interface WriteIntakePorts {
-  shardFor(call: Call): Shard | undefined
+  /** The shard of the call, if it may be written to by clients that know this topology. */
+  shardFor(call: Call, topologyVersion: number): Shard | undefined
   now(): number
   /** Whether the overlay can take more. */
   hasRoom(): boolean
@@ -105,7 +108,7 @@ export class WriteIntake {
     try {
       for (let position = 0; position < batch.body.callCount; position += 1) {
         const call = batch.body.next()
-        if (needsOrder(call, this.ports)) {
+        if (needsOrder(call, batch, this.ports)) {
           this.isWorking = true
           void this.workInSlices(batch, position, call)
           return false
@@ -124,7 +127,7 @@ export class WriteIntake {
       let origin = this.originOf(batch)
       for (let position = start; position < batch.body.callCount; position += 1) {
         call ??= batch.body.next()
-        while (needsOrder(call, this.ports)) origin = await this.originInNextTurn(batch)
+        while (needsOrder(call, batch, this.ports)) origin = await this.originInNextTurn(batch)
         this.submit(call, position, batch, origin)
         call = undefined
         if ((position - start) % SLICE_CALLS === SLICE_CALLS - 1) {
@@ -154,7 +157,7 @@ export class WriteIntake {
   private submit(call: Call, position: number, batch: WriteBatch, origin: Origin): void {
     origin.position = position
     origin.sequence = batch.body.sequenceAt(position)
-    const shard = this.ports.shardFor(call)
+    const shard = this.ports.shardFor(call, batch.topologyVersion)
     if (shard === undefined) {
       batch.answers.answer(position, MOVED_ANSWER)
     } else if (call.type === 'set' && call.end - call.start > this.ports.valueBytesMax) {
@@ -179,7 +182,7 @@ function submitTo(shard: Shard, call: Call, origin: Origin): void {
 }
 
 /** Whether the call needs the shard's keys in order; sorts a part of them if so. */
-function needsOrder(call: Call, ports: WriteIntakePorts): boolean {
+function needsOrder(call: Call, batch: WriteBatch, ports: WriteIntakePorts): boolean {
   if (call.type !== 'clear' && call.type !== 'scan' && call.type !== 'count') return false
-  return ports.shardFor(call)?.sortSome() === true
+  return ports.shardFor(call, batch.topologyVersion)?.sortSome() === true
 }

@@ -197,6 +197,8 @@ export class Supervisor {
         const place = {
           shard: step.shard,
           epoch: step.epoch,
+          // It is published as open with the next version at the earliest.
+          topologyVersion: this.current.published.version + 1,
           directory: this.settings.directoryOf(step.shard),
           create: !shard.isCreated,
         }

@@ -35,6 +35,11 @@ export interface ChildLimits {
 export interface ReplicaPlace {
   readonly shard: number
   readonly epoch: number
+  /**
+   * Clients may write here once they know this version of the topology. A batch routed by an older
+   * one was on its way when the shard was elsewhere; what its client sent before may be there still.
+   */
+  readonly topologyVersion: number
   readonly directory: string
   /** Whether the replica is new. An absent directory is damage otherwise, never a new shard. */
   readonly create: boolean

@@ -5,12 +5,13 @@
  * into the overlay. Nothing is evaluated and nothing is served before all of it is there.
  */
 import { access, mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { KvError } from '@kv/protocol'
 import type { Held } from './held.js'
 import { copyValue, tombstone } from './held.js'
 import { LogDamage, LogRefused } from './log/errors.js'
 import type { LogFileSystem } from './log/file-system.js'
+import { nodeFileSystem } from './log/file-system.js'
 import type { LogFrame } from './log/frame.js'
 import { lastRevisionOf } from './log/frame.js'
 import { Log } from './log/log.js'
@@ -84,7 +85,7 @@ export async function closeReplica({ log, state }: Replica): Promise<void> {
 async function prepareDirectory({ directory, create }: ReplicaOptions): Promise<void> {
   if (create) {
     await rm(directory, { recursive: true, force: true })
-    await mkdir(directory, { recursive: true })
+    await makeDurably(directory)
     return
   }
   for (const part of ['log', 'state/data.mdb']) {
@@ -96,6 +97,17 @@ async function prepareDirectory({ directory, create }: ReplicaOptions): Promise<
       })
     }
   }
+}
+
+/** Makes a directory and what is missing above it, so that a power cut leaves all of it. */
+async function makeDurably(directory: string): Promise<void> {
+  const topmost = await mkdir(directory, { recursive: true })
+  if (topmost === undefined) return
+  let path = directory
+  do {
+    path = dirname(path)
+    await nodeFileSystem.syncDirectory(path)
+  } while (path !== dirname(topmost))
 }
 
 /** Whether opening it again can't help: what is stored is damaged or not this replica's. */
@@ -113,8 +125,10 @@ function openState(directory: string, identity: { clusterId: string; shard: numb
 
 function replay(frame: LogFrame, overlay: Overlay, state: State): void {
   let copiedBytes = 0
+  // The frame is a view of a whole segment, which must not live on because of a few entries.
+  const body = Buffer.from(frame.body)
   try {
-    readEntries(frame.body, frame.count, frame.firstRevision, (effect) => {
+    readEntries(body, frame.count, frame.firstRevision, (effect) => {
       const held = heldOf(effect, overlay, state)
       const isCopy = effect.type === 'touch' && overlay.get(effect.key) === undefined
       if (isCopy) copiedBytes += held.end - held.start

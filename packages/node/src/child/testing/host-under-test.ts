@@ -46,12 +46,16 @@ export class HostUnderTest {
     this.host.attach(link as DataLink)
   }
 
+  /** By which batches are routed, and with which shards are opened. */
+  topologyVersion = 1
+
   get directory(): string {
     return join(this.root, 'shard')
   }
 
   open(epoch: number = 1): Promise<void> {
-    return this.host.open({ shard: 0, epoch, directory: this.directory, create: epoch === 1 })
+    const { directory, topologyVersion } = this
+    return this.host.open({ shard: 0, epoch, topologyVersion, directory, create: epoch === 1 })
   }
 
   connect(connection: number = 1): void {
@@ -70,7 +74,14 @@ export class HostUnderTest {
   /** Returns the batch's id. */
   send(body: Uint8Array, connection: number = 1, remainingMs: number = 20_000): number {
     const batchId = this.nextBatchId++
-    this.host.onFrame({ type: 'batch', connection, batchId, topologyVersion: 1, remainingMs, body })
+    this.host.onFrame({
+      type: 'batch',
+      connection,
+      batchId,
+      topologyVersion: this.topologyVersion,
+      remainingMs,
+      body,
+    })
     this.host.onChunkEnd()
     return batchId
   }
