@@ -4,7 +4,6 @@
  * A terminal sends Ctrl-C to every process of the group, and npm may repeat it: what comes within
  * half a second is the same wish.
  */
-import { setMaxListeners } from 'node:events'
 import { constants } from 'node:os'
 
 const SAME_WISH_MS = 500
@@ -18,8 +17,6 @@ export class Interruption {
   #exitCode: number | undefined
 
   constructor() {
-    // Every call in flight listens to it.
-    setMaxListeners(0, this.#controller.signal)
     for (const name of SIGNALS) {
       process.on(name, () => this.#onSignal(SIGNAL_EXIT_BASE + constants.signals[name], name))
     }

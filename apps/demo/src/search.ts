@@ -2,7 +2,6 @@
  * Finds cities by the beginning of their names: one scan of the index keys under the folded
  * prefix. The scan yields names in order; the largest cities of them are what a person means.
  */
-import { setMaxListeners } from 'node:events'
 import type { Keyspace } from '@kv/client'
 import type { Catalog, CitySchema, NamedCity } from './cities.js'
 import { byPopulation, fold, nameKey } from './cities.js'
@@ -29,8 +28,6 @@ export async function search(
   { limit, signal }: Search,
 ): Promise<Found> {
   const startMs = performance.now()
-  // Every shard is asked at once, and each call listens to the signal.
-  setMaxListeners(0, signal)
   const cities: NamedCity[] = []
   const names = kv.list({ prefix: nameKey(fold(typed)), pageSize: PAGE_NAMES, signal })
   for await (const { value } of names) cities.push(...value)

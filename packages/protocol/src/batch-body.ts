@@ -35,6 +35,9 @@ export interface BatchEnvelope {
 /** Room to leave in front of the calls for `encodeBatch`, if no call is resent. */
 export const BATCH_HEADROOM_BYTES = 96
 
+/** Memory for what goes in front, of one batch at a time. */
+const scratch = { body: new WireWriter(), front: new WireWriter() }
+
 /**
  * Puts the envelope and the body's head in front of `callCount` calls that were written to `calls`
  * after `BATCH_HEADROOM_BYTES` of headroom. The calls are not copied unless the head is too long
@@ -47,9 +50,10 @@ export function encodeBatch(
   calls: WireWriter,
 ): Uint8Array {
   const callBytes = calls.position - BATCH_HEADROOM_BYTES
-  const body = new WireWriter()
+  const { body, front } = scratch
+  body.position = 0
+  front.position = 0
   writeHead(body, head, callCount)
-  const front = new WireWriter(body.position)
   front.array(6)
   front.integer(MESSAGE_TAGS.batch)
   front.integer(envelope.id)
@@ -63,8 +67,10 @@ export function encodeBatch(
     calls.bytes.set(front.written(), start)
     return calls.written(start)
   }
-  front.raw(calls.bytes, BATCH_HEADROOM_BYTES, calls.position)
-  return front.written()
+  const message = new WireWriter(front.position + callBytes)
+  message.raw(front.bytes, 0, front.position)
+  message.raw(calls.bytes, BATCH_HEADROOM_BYTES, calls.position)
+  return message.written()
 }
 
 function writeHead(writer: WireWriter, head: BatchHead, callCount: number): void {

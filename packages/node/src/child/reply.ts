@@ -17,6 +17,9 @@ const HEADROOM_BYTES = 48
 /** A part of a large reply leaves when it has this size; one answer may pass it. */
 export const PART_BYTES_SOFT = 262_144
 
+/** Memory for what goes in front, of one reply at a time. */
+const scratch = { body: new WireWriter(), front: new WireWriter() }
+
 export class Reply {
   readonly writer: WireWriter
   private readonly batchId: number
@@ -32,33 +35,38 @@ export class Reply {
 
   /** The message that answers all `callCount` calls of the batch, in order. */
   full(callCount: number): Uint8Array {
-    const body = new WireWriter()
+    const { body } = scratch
+    body.position = 0
     writeFullReplyHead(body, callCount)
-    return this.message(body, true)
+    return this.message(true)
   }
 
   /** The message that answers the calls at `positions`. */
   part(positions: readonly number[], final: boolean): Uint8Array {
-    const body = new WireWriter()
+    const { body } = scratch
+    body.position = 0
     writePartReplyHead(body, positions)
-    return this.message(body, final)
+    return this.message(final)
   }
 
-  private message(bodyHead: WireWriter, final: boolean): Uint8Array {
-    const front = new WireWriter()
+  private message(final: boolean): Uint8Array {
+    const { body, front } = scratch
+    front.position = 0
     front.array(4)
     front.integer(MESSAGE_TAGS.reply)
     front.integer(this.batchId)
     front.boolean(final)
-    front.binaryHeader(bodyHead.position + this.bytes)
-    front.raw(bodyHead.bytes, 0, bodyHead.position)
+    front.binaryHeader(body.position + this.bytes)
+    front.raw(body.bytes, 0, body.position)
     if (front.position <= HEADROOM_BYTES) {
       const start = HEADROOM_BYTES - front.position
       this.writer.bytes.set(front.written(), start)
       return this.writer.written(start)
     }
-    front.raw(this.writer.bytes, HEADROOM_BYTES, this.writer.position)
-    return front.written()
+    const message = new WireWriter(front.position + this.bytes)
+    message.raw(front.bytes, 0, front.position)
+    message.raw(this.writer.bytes, HEADROOM_BYTES, this.writer.position)
+    return message.written()
   }
 }
 
