@@ -42,10 +42,8 @@ export function killNow(pid: number): void {
   }
 }
 
-export async function untilGone(pids: Iterable<number>): Promise<void> {
+export async function untilGone(pids: Iterable<number>, patienceMs?: number): Promise<void> {
   const all = [...pids]
-  await until(
-    `the processes ${all.join(', ')} have ended`,
-    () => !all.some((pid) => isRunning(pid)),
-  )
+  const areGone = (): boolean => !all.some((pid) => isRunning(pid))
+  await until(`the processes ${all.join(', ')} have ended`, areGone, patienceMs)
 }

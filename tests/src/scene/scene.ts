@@ -15,8 +15,11 @@ import { MessageTap } from './message-tap.js'
 import { NodeProcess } from './node-process.js'
 import type { ServeOptions } from './node-process.js'
 import { isRunning, killNow, untilGone } from './process-table.js'
+import { until } from './until.js'
 
 const END_TIMEOUT_MS = 60_000
+/** What a node may take to end by itself; its own limit is below 10 s. */
+const END_PATIENCE_MS = 12_000
 
 /** A scene that ends with the test that runs. */
 export function sceneOfTest(): Scene {
@@ -101,7 +104,7 @@ export class Scene {
         problems.push(error)
       }
     }
-    await untilGone(this.pids).catch((error: unknown) => problems.push(error))
+    await untilGone(this.pids, END_PATIENCE_MS).catch((error: unknown) => problems.push(error))
     for (const pid of this.pids) if (isRunning(pid)) killNow(pid)
     for (const directory of this.directories) {
       await rm(directory, { recursive: true, force: true, maxRetries: 3 })
@@ -115,6 +118,8 @@ export class Scene {
 
 async function end(node: NodeProcess): Promise<void> {
   if (node.hasEnded) return
-  const { code, signal } = await node.terminate()
+  const ending = node.terminate()
+  await until('kv-node has ended', () => node.hasEnded, END_PATIENCE_MS)
+  const { code, signal } = await ending
   if (code !== 0) throw new Error(`kv-node ended with ${code ?? signal}:\n${node.log}`)
 }
