@@ -12,6 +12,7 @@ import { monotonicClock } from '../shard/clock.js'
 import { isDamage } from '../shard/replica.js'
 import { Shard } from '../shard/shard.js'
 import { BatchAnswers } from './batch-answers.js'
+import { CommitRounds } from './commit-rounds.js'
 import { Connection } from './connection.js'
 import { OverlayBudget } from './overlay-budget.js'
 import { ReadLane } from './read-lane.js'
@@ -41,6 +42,7 @@ export class Host {
   private readonly writableSince = new Map<number, number>()
   private readonly clients = new Map<number, Client>()
   private readonly budget: OverlayBudget
+  private readonly rounds: CommitRounds
   private readonly writes: WriteIntake
   private readonly replies: ReplyGate
   private readonly ticking: NodeJS.Timeout
@@ -52,6 +54,7 @@ export class Host {
     this.clock = monotonicClock(ports.configuration.clock)
     const now = (): number => this.clock.now()
     const { overlayBytesMax, valueBytesMax } = this.configuration.limits
+    this.rounds = new CommitRounds(now)
     this.budget = new OverlayBudget({
       bytesMax: overlayBytesMax,
       shards: () => this.shards.values(),
@@ -196,6 +199,7 @@ export class Host {
   private tick(): void {
     for (const shard of this.shards.values()) shard.expireSome()
     this.budget.onTick()
+    this.rounds.onTick()
     // Room also comes from what was given up or released, and what waits may be over its time.
     this.writes.resume()
   }
@@ -211,6 +215,7 @@ export class Host {
         create,
         clusterId: this.configuration.clusterId,
         clock: this.clock,
+        pace: (append) => this.rounds.take(append),
         onFailure: (error) => {
           void this.fail(id, epoch, error)
         },

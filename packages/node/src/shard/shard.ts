@@ -22,8 +22,8 @@ import type { Replica, ReplicaOptions } from './replica.js'
 import { closeReplica, openReplica } from './replica.js'
 import type { PageRequest } from './scan.js'
 import { readPage, sortOverlay } from './scan.js'
-import type { Origin } from './sequencer/sequencer.js'
-import { Sequencer } from './sequencer/sequencer.js'
+import type { Origin, Pace } from './sequencer/sequencer.js'
+import { Sequencer, writeAtOnce } from './sequencer/sequencer.js'
 import { stateDamageIn } from './state/stored-entry.js'
 
 /** Keys a `count` looks at in one call. */
@@ -32,6 +32,8 @@ const COUNT_KEYS_MAX = 1_500
 export interface ShardOptions extends ReplicaOptions {
   readonly epoch: number
   readonly clock: Clock
+  /** When groups are written; at once unless said otherwise. */
+  readonly pace?: Pace
   /** The shard can't go on in this epoch. It takes no more calls and is to be closed. */
   readonly onFailure: (error: Error) => void
 }
@@ -58,6 +60,7 @@ export class Shard {
     this.sweep = new ExpirySweep(replica.overlay, replica.state)
     this.sequencer = new Sequencer({
       log: replica.log,
+      pace: options.pace ?? writeAtOnce,
       epoch: options.epoch,
       lastRevision: replica.log.lastRevision,
       now: () => this.clock.now(),

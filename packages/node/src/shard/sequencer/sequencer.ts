@@ -40,6 +40,15 @@ export interface Origin {
   position: number
 }
 
+/**
+ * Says when a group is written: calls `append`, now or soon. Until then the group gathers. What
+ * `append` returns resolves, never rejects, when the log is free again.
+ */
+export type Pace = (append: () => Promise<void> | undefined) => void
+
+/** Each group is written as soon as the frame before it is durable. */
+export const writeAtOnce: Pace = (append) => void append()
+
 export interface SequencerPorts {
   readonly log: {
     append(
@@ -50,6 +59,7 @@ export interface SequencerPorts {
     hasRoomFor(bodyBytes: number): boolean
     readonly spaceError: Error | undefined
   }
+  readonly pace: Pace
   readonly epoch: number
   readonly lastRevision: number
   now(): number
@@ -75,6 +85,8 @@ export class Sequencer implements NewestState {
   private nextRevision: number
   private lastTimeMs = 0
   private frameBytes = GROUP_BYTES_MIN
+  /** Whether it has asked for a turn at the log. */
+  private isWaiting = false
   private intake: 'open' | 'closed' = 'open'
   private closing: Promise<void> | undefined
   private onIdle: (() => void) | undefined
@@ -144,7 +156,7 @@ export class Sequencer implements NewestState {
       this.answerInOrder(origin.answers, origin.position, verdict.answer)
       return
     }
-    const revision = this.append(verdict.effects, origin, verdict.resultKind)
+    const revision = this.enter(verdict.effects, origin, verdict.resultKind)
     const group = this.groups.at(-1) as Group
     group.answerAfterCommit(origin.answers, origin.position, verdict.answer(revision))
   }
@@ -176,11 +188,11 @@ export class Sequencer implements NewestState {
       }
     }
     if (effects.length === 0) return
-    this.append(effects, { clientId: 0, sequence: 0, lowWater: 0 }, RESULT_KINDS.none)
+    this.enter(effects, { clientId: 0, sequence: 0, lowWater: 0 }, RESULT_KINDS.none)
     this.flush()
   }
 
-  private append(
+  private enter(
     effects: readonly Decided[],
     origin: { clientId: number; sequence: number; lowWater: number },
     resultKind: (typeof RESULT_KINDS)[keyof typeof RESULT_KINDS],
@@ -212,13 +224,23 @@ export class Sequencer implements NewestState {
     this.nextRevision += 1
   }
 
-  /** Hands the oldest group to the log unless a frame is being synced. */
+  /** Asks for the oldest group's turn at the log, unless a frame is being synced. */
   flush(): void {
+    if (this.groups.length === 0 || this.inFlight !== undefined || this.isWaiting) return
+    this.isWaiting = true
+    this.ports.pace(() => {
+      this.isWaiting = false
+      return this.append()
+    })
+  }
+
+  /** Hands the oldest group to the log. Resolves when it is durable, or was given up. */
+  private append(): Promise<void> | undefined {
     const group = this.groups[0]
-    if (group === undefined || this.inFlight !== undefined) return
+    if (group === undefined) return undefined
     if (!this.ports.log.hasRoomFor(group.bodyBytes)) {
       this.refuseForSpace()
-      return
+      return undefined
     }
     this.groups.shift()
     this.inFlight = group
@@ -227,7 +249,7 @@ export class Sequencer implements NewestState {
     this.lastTimeMs = Math.max(this.lastTimeMs, this.ports.now())
     const { firstRevision, count } = group
     const meta = { epoch: this.ports.epoch, firstRevision, count, timeMs: this.lastTimeMs }
-    this.ports.log.append(group.writer.bytes as Buffer, group.bodyBytes, meta).then(
+    return this.ports.log.append(group.writer.bytes as Buffer, group.bodyBytes, meta).then(
       () => {
         this.committed(group)
       },

@@ -6,7 +6,7 @@ import { visibleAt } from '../held.js'
 import { FRAME_HEADER_BYTES } from '../log/frame.js'
 import type { Effect } from '../sequencer/record.js'
 import { readEntries } from '../sequencer/record.js'
-import { Sequencer } from '../sequencer/sequencer.js'
+import { Sequencer, writeAtOnce } from '../sequencer/sequencer.js'
 import { GatheredAnswers, setCall } from './calls.js'
 import { keysInRange } from './entries.js'
 
@@ -83,6 +83,7 @@ export class SequencerUnderTest {
 
   constructor(lastRevision: number = 0) {
     this.sequencer = new Sequencer({
+      pace: writeAtOnce,
       log: this.log,
       epoch: 4,
       lastRevision,
