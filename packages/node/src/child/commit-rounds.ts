@@ -6,9 +6,7 @@
  * round is being synced every shard gathers, and the next round takes what they have. A lone write
  * finds no round under way and starts one at once: there is no timer and no artificial delay. A
  * round that takes longer than `patienceMs` is not waited for: one slow disk must not stop others.
- *
- * Measured with 16 shards, two children, two cores, 256 writes in flight: 25-29 k/s at 1.5 entries
- * a frame without rounds (ADR 0003).
+ * What it is worth, and what it does not solve: ADR 0003.
  */
 
 type Append = () => Promise<void> | undefined

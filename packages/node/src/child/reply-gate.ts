@@ -4,7 +4,7 @@
  * A batch is answered whole, in one message at the end of the turn that brought its last answer:
  * its shards sync their logs side by side and are ready within a millisecond of each other.
  * Answering each when it is ready would send the client's next calls back in ever smaller batches,
- * each with frames and syncs of its own. Only when a shard keeps a batch waiting for longer than
+ * each with frames and syncs of its own (ADR 0003). Only when a shard keeps a batch waiting for longer than
  * `patienceMs`, what is ready leaves without it, so that one slow disk holds up nothing else.
  */
 import { setImmediate as atTurnsEnd } from 'node:timers'
