@@ -25,8 +25,12 @@ export function endError(end: TransportEnd, url: string, wasReady: boolean): KvE
       return refusal('PROTOCOL', `${url} says that the client broke the protocol (${said})`)
     default: {
       const why = end.error === undefined ? said : messageOf(end.error)
-      const what = wasReady ? `the connection to ${url} ended` : `cannot connect to ${url}`
-      return new KvError('UNAVAILABLE', `${what} (${why})`, { cause: end.error })
+      const { error: cause } = end
+      if (wasReady) {
+        return new KvError('UNAVAILABLE', `the connection to ${url} ended (${why})`, { cause })
+      }
+      const message = `cannot connect to ${url} (${why}); is a node running there?`
+      return new KvError('UNAVAILABLE', message, { outcome: 'not-applied', cause })
     }
   }
 }
