@@ -43,6 +43,10 @@ test('range: a bound that is no key → TypeError or INVALID_KEY', () => {
   expect(() => keyRangeOf({ lte: '\ud800' })).toThrow(invalid)
 })
 
+test('range: a string in place of an object → TypeError, never every key', () => {
+  expect(() => keyRangeOf('user:' as unknown as object)).toThrow(/a range is an object/)
+})
+
 test('shards under a prefix: all, unless it holds the whole tag', () => {
   expect(shardsUnder(undefined, 4)).toEqual([0, 1, 2, 3])
   expect(shardsUnder('user:{4', 4)).toEqual([0, 1, 2, 3])

@@ -15,7 +15,12 @@ import {
 import type { Range } from '../keyspace.js'
 
 /** What prefix and bounds have in common. It may be empty (`isEmptyRange`). */
-export function keyRangeOf({ prefix, gt, gte, lt, lte }: Range): KeyRange {
+export function keyRangeOf(range: Range): KeyRange {
+  if (typeof range !== 'object' || range === null) {
+    // A string would name no bound, and so mean every key.
+    throw new TypeError('a range is an object: { prefix } or bounds gt, gte, lt, lte')
+  }
+  const { prefix, gt, gte, lt, lte } = range
   let from = ''
   let to: string | undefined
   if (prefix !== undefined) {
