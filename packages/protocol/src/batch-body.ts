@@ -62,15 +62,7 @@ export function encodeBatch(
   front.integer(envelope.remainingMs)
   front.binaryHeader(body.position + callBytes)
   front.raw(body.bytes, 0, body.position)
-  if (front.position <= BATCH_HEADROOM_BYTES) {
-    const start = BATCH_HEADROOM_BYTES - front.position
-    calls.bytes.set(front.written(), start)
-    return calls.written(start)
-  }
-  const message = new WireWriter(front.position + callBytes)
-  message.raw(front.bytes, 0, front.position)
-  message.raw(calls.bytes, BATCH_HEADROOM_BYTES, calls.position)
-  return message.written()
+  return calls.writtenBehind(front, BATCH_HEADROOM_BYTES)
 }
 
 function writeHead(writer: WireWriter, head: BatchHead, callCount: number): void {

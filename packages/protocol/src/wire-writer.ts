@@ -241,6 +241,22 @@ export class WireWriter {
     this.position += 1
   }
 
+  /**
+   * What was written after `headroomBytes` of headroom, with `front` before it. Nothing but `front`
+   * is copied unless it is longer than the headroom.
+   */
+  writtenBehind(front: WireWriter, headroomBytes: number): Uint8Array {
+    if (front.position <= headroomBytes) {
+      const start = headroomBytes - front.position
+      this.bytes.set(front.written(), start)
+      return this.written(start)
+    }
+    const whole = new WireWriter(front.position + this.position - headroomBytes)
+    whole.raw(front.bytes, 0, front.position)
+    whole.raw(this.bytes, headroomBytes, this.position)
+    return whole.written()
+  }
+
   /** What was written, from `start`; a view of the writer's memory. */
   written(start: number = 0): Uint8Array {
     return this.bytes.subarray(start, this.position)

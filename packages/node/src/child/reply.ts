@@ -58,15 +58,7 @@ export class Reply {
     front.boolean(final)
     front.binaryHeader(body.position + this.bytes)
     front.raw(body.bytes, 0, body.position)
-    if (front.position <= HEADROOM_BYTES) {
-      const start = HEADROOM_BYTES - front.position
-      this.writer.bytes.set(front.written(), start)
-      return this.writer.written(start)
-    }
-    const message = new WireWriter(front.position + this.bytes)
-    message.raw(front.bytes, 0, front.position)
-    message.raw(this.writer.bytes, HEADROOM_BYTES, this.writer.position)
-    return message.written()
+    return this.writer.writtenBehind(front, HEADROOM_BYTES)
   }
 }
 

@@ -13,6 +13,7 @@
 import type { WireWriter } from '@kv/protocol'
 import { protocolError, WireReader } from '@kv/protocol'
 import type { Held, LiveHeld } from '../held.js'
+import { tombstone } from '../held.js'
 
 /** Entry kinds. 16 to 18 are reserved for commits across shards. */
 export const ENTRY_KINDS = {
@@ -154,7 +155,7 @@ function readEffect(reader: WireReader, memory: { bytes: Uint8Array }, version: 
     return { type: 'touch', key, expiresAt: reader.unsigned() }
   }
   if ((type === EFFECTS.delete || type === EFFECTS.expire) && fields === 2) {
-    const held: Held = { version, expiresAt: 0, memory: undefined, start: 0, end: 0 }
+    const held = tombstone(version)
     return { type: type === EFFECTS.delete ? 'delete' : 'expire', key, held }
   }
   throw protocolError(`an effect has type ${type} with ${fields} fields`)
