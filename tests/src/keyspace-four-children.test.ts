@@ -14,4 +14,4 @@ beforeAll(async () => {
 })
 afterAll(() => scene.end())
 
-describeKeyspace('four children', () => scene.client(url))
+describeKeyspace({ name: 'four children', makeClient: () => scene.client(url) })

@@ -14,4 +14,4 @@ beforeAll(async () => {
 })
 afterAll(() => scene.end())
 
-describeKeyspace('one child', () => scene.client(url))
+describeKeyspace({ name: 'one child', makeClient: () => scene.client(url) })

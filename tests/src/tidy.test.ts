@@ -94,6 +94,15 @@ describe.skipIf(files === undefined)('tidy (needs git to know the files)', () =>
       expect(ofNode.map(inWords)).toEqual([])
     })
 
+    test('the behavioural suite could run in a browser: only client, vitest and itself', () => {
+      const behaviour = sources.filter((name) => isBelow(name, 'tests/src/behaviour/'))
+      const others = imports(behaviour)
+        .filter(({ to }) => !isBelow(to, 'tests/src/behaviour/'))
+        .filter(({ to }) => !['@kv/client', 'vitest'].includes(packageOf(to)))
+      expect(behaviour.length).toBeGreaterThan(10)
+      expect(others.map(inWords)).toEqual([])
+    })
+
     test('apps and benchmarks use public entries only', () => {
       const code = sources.filter((name) => /^(apps|benchmarks)\//.test(name))
       const deep = imports(code).filter(({ to }) => /^@kv\/(?:client|node|protocol)\/./.test(to))

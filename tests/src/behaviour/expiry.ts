@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { until } from '../scene/until.js'
 import type { Clients } from './keyspace-behaviour.js'
 import { ownPrefix } from './own-prefix.js'
 
@@ -9,31 +8,27 @@ const CLOCKS_DIFFER_MS = 250
 export function describeExpiry(clients: () => Clients): void {
   describe('expiry', () => {
     test('ttl → expiresAt is the time of the write plus the ttl', async () => {
-      const { client } = clients()
+      const { client, clock } = clients()
       const key = `${ownPrefix()}key`
-      const before = Date.now()
+      const before = clock.now()
       await client.set(key, 1, { ttl: 100_000 })
-      const after = Date.now()
+      const after = clock.now()
       const expiresAt = (await client.getEntry(key))?.expiresAt
       expect(expiresAt).toBeGreaterThanOrEqual(before + 100_000 - CLOCKS_DIFFER_MS)
       expect(expiresAt).toBeLessThanOrEqual(after + 100_000 + CLOCKS_DIFFER_MS)
     })
 
     test('a key is there up to its time and gone for every call after it', async () => {
-      const { client, other } = clients()
+      const { client, other, clock } = clients()
       const prefix = ownPrefix()
       const key = `${prefix}key`
       const { version } = await client.set(key, 'short-lived', { ttl: 400 })
       const expiresAt = (await client.getEntry(key))?.expiresAt ?? 0
-      await until('the key has expired', async () => {
-        const asked = Date.now()
-        const value: unknown = await client.get(key)
-        const isGone = value === undefined
-        const isLate = !isGone && asked > expiresAt + CLOCKS_DIFFER_MS
-        const isEarly = isGone && Date.now() < expiresAt - CLOCKS_DIFFER_MS
-        expect({ isEarly, isLate }).toEqual({ isEarly: false, isLate: false })
-        return isGone
-      })
+      const value: unknown = await client.get(key)
+      const isEarly = value === undefined && clock.now() < expiresAt - CLOCKS_DIFFER_MS
+      expect(isEarly).toBe(false)
+      await clock.reach(expiresAt)
+      expect(await client.get(key)).toBe(undefined)
       expect(await other.getEntry(key)).toBe(undefined)
       expect(await client.has(key)).toBe(false)
       expect(await client.keys({ prefix }).toArray()).toEqual([])
@@ -44,10 +39,9 @@ export function describeExpiry(clients: () => Clients): void {
     })
 
     test('a key that expired counts as absent, and its versions still grow', async () => {
-      const { client } = clients()
+      const { client, clock } = clients()
       const key = `${ownPrefix()}key`
-      const { version } = await client.set(key, 41, { ttl: 20 })
-      await until('the key has expired', async () => !(await client.has(key)))
+      const { version } = await client.set(key, 41, { expiresAt: clock.now() - 1_000 })
       const created = await client.increment(key)
       expect(created.value).toBe(1)
       expect(created.version).toBeGreaterThan(version)
@@ -56,12 +50,12 @@ export function describeExpiry(clients: () => Clients): void {
     })
 
     test('expiresAt → the very millisecond; one in the past → not there', async () => {
-      const { client } = clients()
+      const { client, clock } = clients()
       const key = `${ownPrefix()}key`
-      const expiresAt = Date.now() + 50_000
+      const expiresAt = clock.now() + 50_000
       await client.set(key, 1, { expiresAt })
       expect((await client.getEntry(key))?.expiresAt).toBe(expiresAt)
-      await client.set(key, 2, { expiresAt: Date.now() - 50_000 })
+      await client.set(key, 2, { expiresAt: clock.now() - 50_000 })
       expect(await client.get(key)).toBe(undefined)
     })
 

@@ -1,12 +1,13 @@
 /**
- * What every keyspace does, wherever it lives: one suite for one child, many children, and whatever
- * else claims to be a keyspace.
+ * What every keyspace does, wherever it lives: one suite for every home (`home.ts`).
  */
 import type { UntypedClient } from '@kv/client'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { describeConditions } from './conditions.js'
 import { describeCounters } from './counters.js'
 import { describeExpiry } from './expiry.js'
+import type { Home, HomeClock } from './home.js'
+import { machineClock } from './home.js'
 import { describeKeys } from './keys.js'
 import { describeListing } from './listing.js'
 import { describeManyAtOnce } from './many-at-once.js'
@@ -15,21 +16,19 @@ import { describeReadsAndWrites } from './reads-and-writes.js'
 import { describeRefusals } from './refusals.js'
 import { describeValues } from './values.js'
 
-/** Two clients of the same keyspace, there once tests run. */
+/** Two clients of the same keyspace, there once tests run, and the time by which it lives. */
 export interface Clients {
   readonly client: UntypedClient
   readonly other: UntypedClient
+  readonly clock: HomeClock
 }
 
-/** `makeClient` may be called several times: each client must see what the others write. */
-export function describeKeyspace(
-  name: string,
-  makeClient: () => UntypedClient | Promise<UntypedClient>,
-): void {
-  describe(`keyspace of ${name}`, () => {
+export function describeKeyspace(home: Home): void {
+  describe(`keyspace of ${home.name}`, () => {
     let clients: Clients
     beforeAll(async () => {
-      clients = { client: await makeClient(), other: await makeClient() }
+      const { clock = machineClock } = home
+      clients = { client: await home.makeClient(), other: await home.makeClient(), clock }
     })
     afterAll(async () => {
       await clients.client.close()

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { inUtf8 } from './bytes.js'
 import type { Clients } from './keyspace-behaviour.js'
 import { ownPrefix } from './own-prefix.js'
 import { failureOf } from './rejection.js'
@@ -195,8 +196,4 @@ function* oddlyOrdered(prefix: string): Generator<string> {
     const second = ALPHABET[(index * 5 + Math.floor(index / 13)) % ALPHABET.length]
     yield `${prefix}${first}${second}${(index * 7_919) % 10_007}`
   }
-}
-
-function inUtf8(left: string, right: string): number {
-  return Buffer.compare(Buffer.from(left), Buffer.from(right))
 }
