@@ -1,7 +1,8 @@
 /**
  * @kv/protocol: what a kv client and a kv node must agree on, and nothing else.
  *
- * Pure: no I/O, no timers, no clock. Runs in Node and in browsers.
+ * Pure: no I/O, no timers, no clock. Runs in Node and in browsers; `browser.ts` is the same for
+ * bundlers, without what only makes it faster in Node.
  */
 export * from './batch-body.js'
 export * from './batch-reply.js'
@@ -12,6 +13,7 @@ export * from './keys.js'
 export * from './limits.js'
 export * from './messages.js'
 export * from './topology.js'
+export * from './value-decoder-node.js'
 export * from './values.js'
 export * from './wire-reader.js'
 export * from './wire-writer.js'

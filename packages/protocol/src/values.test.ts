@@ -340,8 +340,12 @@ describe('values: Node and browser', () => {
   beforeAll(async () => {
     vi.stubGlobal('Buffer', undefined)
     vi.resetModules()
-    browser = await import('./index.js')
+    browser = await import('./browser.js')
     vi.unstubAllGlobals()
+  })
+
+  test('values: both entries → the same names', () => {
+    expect(Object.keys(browser).toSorted()).toEqual(Object.keys(protocol).toSorted())
   })
 
   test('values: any value → the same bytes in both, and each reads the other’s', () => {

@@ -1,0 +1,17 @@
+/**
+ * @kv/protocol for browsers: the same exports as `index.ts`, a test says so, and the same results,
+ * but nothing of any other package.
+ */
+export * from './batch-body.js'
+export * from './batch-reply.js'
+export * from './calls.js'
+export * from './codec.js'
+export * from './errors.js'
+export * from './keys.js'
+export * from './limits.js'
+export * from './messages.js'
+export * from './topology.js'
+export * from './value-decoder-browser.js'
+export * from './values.js'
+export * from './wire-reader.js'
+export * from './wire-writer.js'

@@ -1,0 +1,24 @@
+/**
+ * What a page has to load to use kv.
+ */
+import { gzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import { bundleForPage } from './browser/bundle.js'
+
+/** Of everything: the client, the protocol, and whatever they import. */
+const GZIP_BYTES_MAX = 25_000
+
+describe('the client in a page', () => {
+  test(`everything together → at most ${GZIP_BYTES_MAX} bytes gzipped, nothing of others`, async () => {
+    const { code, modules } = await bundleForPage(`
+      import * as kv from '@kv/client'
+      globalThis.kv = kv
+    `)
+    const own = /\/packages\/(?:client|protocol)\/dist\/|the-page/
+    const foreign = modules.filter((id) => !own.test(id) && !id.startsWith('\0'))
+    expect(foreign).toEqual([])
+    expect(modules.some((id) => id.endsWith('/client/dist/browser.js'))).toBe(true)
+    expect(modules.filter((id) => /-node\.js$|\/plain-value\.js$/.test(id))).toEqual([])
+    expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(GZIP_BYTES_MAX)
+  })
+})
