@@ -83,3 +83,9 @@ export function finiteOf(name: string, value: unknown): number {
 export function maybeFiniteOf(name: string, value: unknown): number | undefined {
   return value === undefined ? undefined : finiteOf(name, value)
 }
+
+/** Both are the same as long as reads are answered by primaries only. */
+export function assertConsistency(consistency: unknown): void {
+  if (consistency === 'linearizable' || consistency === 'replica') return
+  throw new TypeError("consistency is 'linearizable' or 'replica'")
+}

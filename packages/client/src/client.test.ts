@@ -2,6 +2,9 @@ import { ERROR_RULES, KvError } from '@kv/protocol'
 import { expect, test } from 'vitest'
 import { connectedHarness, harness, outcomeOf, settle } from './testing/harness.js'
 
+/** What no type checker would let pass. */
+type Loose = Record<string, (...args: readonly unknown[]) => Promise<unknown>>
+
 test('set: with ifVersion → written, or refused with what stands there', async () => {
   const { kv } = await connectedHarness()
   expect(await kv.set('a', 'one', { ifVersion: null })).toEqual({ ok: true, version: 1 })
@@ -144,6 +147,61 @@ test('wrong types → TypeError as a rejection, nothing sent', async () => {
   ])
   for (const result of results) expect(result).toMatchObject({ reason: expect.any(TypeError) })
   expect(node.batches).toHaveLength(0)
+})
+
+test.each<[string, (kv: Loose) => Promise<unknown>]>([
+  [
+    'set of "a": there is no option "tll": did you mean ttl?',
+    (kv) => kv['set']!('a', 1, { tll: 5 }),
+  ],
+  [
+    'set of "a": there is no option "ex": there are signal, timeout, ttl, expiresAt, keepTtl, ifVersion',
+    (kv) => kv['set']!('a', 1, { ex: 5 }),
+  ],
+  [
+    'set of "a": there is no option "expireAt": did you mean expiresAt?',
+    (kv) => kv['set']!('a', 1, { expireAt: 5 }),
+  ],
+  [
+    'get of "a": there is no option "timeuot": did you mean timeout?',
+    (kv) => kv['get']!('a', { timeuot: 5 }),
+  ],
+  ['get of "a": there is no option "ttl"', (kv) => kv['get']!('a', { ttl: 5 })],
+  ['get of "a": consistency is', (kv) => kv['get']!('a', { consistency: 'some' })],
+  ['getEntry: a key is a string, not number', (kv) => kv['getEntry']!(5)],
+  ['getMany: keys is an array of keys', (kv) => kv['getMany']!('a')],
+  [
+    'set of "a": ttl is a finite number of milliseconds above 0',
+    (kv) => kv['set']!('a', 1, { ttl: -1 }),
+  ],
+  ['set of "a": undefined is not a value', (kv) => kv['set']!('a')],
+  [
+    'setMany: the entry of "b": undefined is not a value',
+    (kv) =>
+      kv['setMany']!([
+        ['a', 1],
+        ['b', undefined],
+      ]),
+  ],
+  ['setMany: there is no option "tl"', (kv) => kv['setMany']!([{ key: 'a', value: 1, tl: 5 }])],
+  ['update of "a": ', (kv) => kv['update']!('a', () => () => 1)],
+  ['touch of "a": ttl is', (kv) => kv['touch']!('a', 0)],
+  ['increment of "a": by is', (kv) => kv['increment']!('a', 'x')],
+  ['count: there is no option "limit"', (kv) => kv['count']!({ limit: 5 })],
+  ['clear: give it', (kv) => kv['clear']!({})],
+  ['connect: there is no option "timout"', (kv) => kv['connect']!({ timout: 5 })],
+])('a mistake → %s', async (message, make) => {
+  const { kv } = harness()
+  await kv.connect()
+  const error = await outcomeOf(make(kv as unknown as Loose))
+  expect(error).toBeInstanceOf(TypeError)
+  expect((error as Error).message.slice(0, message.length)).toBe(message)
+})
+
+test('an unknown option that is undefined counts as absent', async () => {
+  const { kv } = await connectedHarness()
+  await (kv as unknown as Loose)['set']!('a', 1, { tll: undefined, consistency: undefined })
+  expect(await kv.get('a', { consistency: 'replica' })).toBe(1)
 })
 
 test('setMany: pairs, objects and a Map → all written, in order', async () => {

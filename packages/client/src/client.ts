@@ -7,6 +7,7 @@
 import type { Call, ExpiryRule } from '@kv/protocol'
 import { assertKey, KvError, routeHash } from '@kv/protocol'
 import {
+  assertConsistency,
   expiryOf,
   finiteOf,
   ifVersionOf,
@@ -24,11 +25,26 @@ import type {
   Listing,
   ListOptions,
   Range,
+  ReadOptions,
   SetIfOptions,
   SetOptions,
   UpdateOptions,
 } from './keyspace.js'
+import {
+  assertOptions,
+  CALL_OPTIONS,
+  CLEAR_OPTIONS,
+  COUNT_OPTIONS,
+  INCREMENT_OPTIONS,
+  READ_OPTIONS,
+  SET_OPTIONS,
+  UPDATE_OPTIONS,
+} from './known-options.js'
+import type { KnownOptions } from './known-options.js'
+import type { Present } from './listing/key-listing.js'
 import { ManyCalls } from './many-calls.js'
+import { attempt, mistakeIn, rejection } from './mistakes.js'
+import { NamespaceCalls } from './namespace-calls.js'
 import { RangeCalls } from './range-calls.js'
 import type { FoundEntry } from './session/answers.js'
 import { quoteKey } from './session/call-errors.js'
@@ -73,7 +89,11 @@ export class Client {
   }
 
   async connect(options?: CallOptions): Promise<void> {
-    await this.session.connect(this.deadlineOf(options), options?.signal)
+    try {
+      await this.session.connect(this.deadlineOf(options, CALL_OPTIONS), options?.signal)
+    } catch (error) {
+      throw mistakeIn('connect', undefined, error)
+    }
   }
 
   close(): Promise<void> {
@@ -84,78 +104,88 @@ export class Client {
     return this.close()
   }
 
-  get(key: string, options?: CallOptions): Promise<unknown> {
-    return this.read('get', key, options)
+  namespace(prefix: string, options?: unknown): NamespaceCalls {
+    return new NamespaceCalls(this, prefix, options)
   }
 
-  getEntry(key: string, options?: CallOptions): Promise<unknown> {
-    return this.read('entry', key, options)
+  get(key: string, options?: ReadOptions): Promise<unknown> {
+    return this.read('get', 'get', key, options)
   }
 
-  has(key: string, options?: CallOptions): Promise<unknown> {
-    return this.read('has', key, options)
+  getEntry(key: string, options?: ReadOptions): Promise<unknown> {
+    return this.read('entry', 'getEntry', key, options)
   }
 
-  getMany(keys: readonly string[], options?: CallOptions): Promise<unknown> {
-    return attempt(() => this.many.read('get', keys, options))
+  has(key: string, options?: ReadOptions): Promise<unknown> {
+    return this.read('has', 'has', key, options)
   }
 
-  getEntries(keys: readonly string[], options?: CallOptions): Promise<unknown> {
-    return attempt(() => this.many.read('entry', keys, options))
+  getMany(keys: readonly string[], options?: ReadOptions): Promise<unknown> {
+    return this.readMany('get', 'getMany', keys, options)
   }
 
-  hasMany(keys: readonly string[], options?: CallOptions): Promise<unknown> {
-    return attempt(() => this.many.read('has', keys, options))
+  getEntries(keys: readonly string[], options?: ReadOptions): Promise<unknown> {
+    return this.readMany('entry', 'getEntries', keys, options)
+  }
+
+  hasMany(keys: readonly string[], options?: ReadOptions): Promise<unknown> {
+    return this.readMany('has', 'hasMany', keys, options)
   }
 
   set(key: string, value: unknown, options?: SetOptions | SetIfOptions): Promise<unknown> {
     try {
-      const deadline = this.deadlineOf(options)
+      const deadline = this.deadlineOf(options, SET_OPTIONS)
       if (options === undefined) return this.write(key, value, PLAIN, deadline)
       const { signal } = options
       const terms = { expiry: expiryOf(options), ifVersion: ifVersionOf(options), signal }
       return this.write(key, value, terms, deadline)
     } catch (error) {
-      return rejection(error)
+      return rejection('set', key, error)
     }
   }
 
   setMany(entries: Iterable<unknown>, options?: CallOptions): Promise<unknown> {
-    return attempt(() => this.many.set(entries, options))
+    return attempt('setMany', undefined, () => {
+      const deadline = this.deadlineOf(options, CALL_OPTIONS)
+      return this.many.set(entries, deadline, options?.signal)
+    })
   }
 
   delete(key: string, options?: CallOptions): Promise<unknown> {
     try {
-      const call = this.callOn('delete', key, this.deadlineOf(options))
+      const call = this.callOn('delete', key, this.deadlineOf(options, CALL_OPTIONS))
       return this.session.call(call, { type: 'delete', key }, options?.signal)
     } catch (error) {
-      return rejection(error)
+      return rejection('delete', key, error)
     }
   }
 
   deleteMany(keys: readonly string[], options?: CallOptions): Promise<unknown> {
-    return attempt(() => this.many.delete(keys, options))
+    return attempt('deleteMany', undefined, () => {
+      const deadline = this.deadlineOf(options, CALL_OPTIONS)
+      return this.many.delete(keys, deadline, options?.signal)
+    })
   }
 
   deleteIf(key: string, version: number, options?: CallOptions): Promise<unknown> {
-    return attempt(() => {
-      const call = this.callOn('deleteIf', key, this.deadlineOf(options))
+    return attempt('deleteIf', key, () => {
+      const call = this.callOn('deleteIf', key, this.deadlineOf(options, CALL_OPTIONS))
       const wire: Call = { type: 'deleteIf', key, version: versionOf('version', version) }
       return this.session.call(call, wire, options?.signal)
     })
   }
 
   touch(key: string, ttl: number | null, options?: CallOptions): Promise<unknown> {
-    return attempt(() => {
-      const call = this.callOn('touch', key, this.deadlineOf(options))
+    return attempt('touch', key, () => {
+      const call = this.callOn('touch', key, this.deadlineOf(options, CALL_OPTIONS))
       const wire: Call = { type: 'touch', key, ttlMs: ttl === null ? undefined : ttlOf(ttl) }
       return this.session.call(call, wire, options?.signal)
     })
   }
 
   increment(key: string, by: number = 1, options: IncrementOptions = {}): Promise<unknown> {
-    return attempt(() => {
-      const call = this.callOn('increment', key, this.deadlineOf(options))
+    return attempt('increment', key, () => {
+      const call = this.callOn('increment', key, this.deadlineOf(options, INCREMENT_OPTIONS))
       const wire: Call = {
         type: 'increment',
         key,
@@ -169,20 +199,21 @@ export class Client {
   }
 
   update(key: string, change: Change, options: UpdateOptions = {}): Promise<unknown> {
-    return attempt(() => {
+    return attempt('update', key, () => {
       assertKey(key)
-      if (typeof change !== 'function') throw new TypeError('update takes a function')
+      if (typeof change !== 'function') throw new TypeError('fn is a function')
+      const deadline = this.deadlineOf(options, UPDATE_OPTIONS)
       const { retries = UPDATE_RETRIES, signal } = options
       if (!(retries >= 0)) throw new TypeError('retries is a number of 0 or more')
       const expiry = expiryOf(options, { kind: 'keep' })
-      const deadline = this.deadlineOf(options)
       signal?.throwIfAborted()
       const { clock, random } = this.session
       const ports = {
         read: async () => (await this.readBy('entry', key, deadline, signal)) as FoundEntry,
-        write: async (value: unknown, ifVersion: number | null) => {
+        write: (value: unknown, ifVersion: number | null) => {
           const terms = { expiry, ifVersion, signal }
-          return (await this.write(key, value, terms, deadline)) as WriteResult
+          const written = attempt('update', key, () => this.write(key, value, terms, deadline))
+          return written as Promise<WriteResult>
         },
         sleep: (ms: number) => sleep(clock, ms),
         random,
@@ -193,33 +224,59 @@ export class Client {
   }
 
   list(options: ListOptions = {}): Listing<unknown> {
-    return this.ranges.list(options, false)
+    return this.ranges.list('list', options)
   }
 
   keys(options: ListOptions = {}): Listing<unknown> {
-    return this.ranges.list(options, true)
+    return this.ranges.list('keys', options)
   }
 
-  async count(range: Range & CallOptions = {}): Promise<number> {
-    return this.ranges.sum('count', range, range)
+  /** As `list` and `keys`, each item in the form that `present` gives it. */
+  listAs(call: 'list' | 'keys', options: ListOptions, present: Present): Listing<unknown> {
+    return this.ranges.list(call, options, present)
   }
 
-  async clear(options: ClearOptions): Promise<number> {
-    const { prefix, all } = (options ?? {}) as { prefix?: unknown; all?: unknown }
-    const hasPrefix = typeof prefix === 'string' && prefix !== '' && all === undefined
-    const isAll = all === true && prefix === undefined
-    if (!hasPrefix && !isAll) {
-      throw new TypeError('clear takes { prefix }, not empty, or { all: true }')
-    }
-    return this.ranges.sum('clear', hasPrefix ? { prefix } : {}, options)
+  count(range: Range & ReadOptions = {}): Promise<number> {
+    return this.sum('count', range, range)
   }
 
-  private read(kind: ReadKind, key: string, options: CallOptions | undefined): Promise<unknown> {
+  clear(options: ClearOptions): Promise<number> {
+    return attempt('clear', undefined, () => this.sum('clear', clearedRange(options), options))
+  }
+
+  /** How many keys the range has, or had: `clear` deletes them. */
+  async sum(call: 'count' | 'clear', range: Range, options: CallOptions): Promise<number> {
     try {
-      return this.readBy(kind, key, this.deadlineOf(options), options?.signal)
+      const deadline = this.deadlineOf(options, call === 'count' ? COUNT_OPTIONS : CLEAR_OPTIONS)
+      return await this.ranges.sum(call, range, deadline, options.signal)
     } catch (error) {
-      return rejection(error)
+      throw mistakeIn(call, undefined, error)
     }
+  }
+
+  private read(
+    kind: ReadKind,
+    name: string,
+    key: string,
+    options: ReadOptions | undefined,
+  ): Promise<unknown> {
+    try {
+      return this.readBy(kind, key, this.deadlineOf(options, READ_OPTIONS), options?.signal)
+    } catch (error) {
+      return rejection(name, key, error)
+    }
+  }
+
+  private readMany(
+    kind: ReadKind,
+    name: string,
+    keys: readonly string[],
+    options: ReadOptions | undefined,
+  ): Promise<unknown> {
+    return attempt(name, undefined, () => {
+      const deadline = this.deadlineOf(options, READ_OPTIONS)
+      return this.many.read(kind, keys, deadline, options?.signal)
+    })
   }
 
   private readBy(
@@ -255,11 +312,19 @@ export class Client {
     return new PendingCall(kind, key, routeHash(key), deadline)
   }
 
-  private deadlineOf(options: CallOptions | undefined): number {
+  private deadlineOf(options: ReadOptions | undefined, known: KnownOptions): number {
     if (options === undefined) return this.session.deadlineIn()
-    if (typeof options !== 'object' || options === null) throw new TypeError('options is an object')
+    assertOptions(options, known)
+    if (options.consistency !== undefined) assertConsistency(options.consistency)
     return this.session.deadlineIn(timeoutOf(options.timeout))
   }
+}
+
+function clearedRange(options: ClearOptions | undefined): Range {
+  const { prefix, all } = (options ?? {}) as { prefix?: unknown; all?: unknown }
+  if (typeof prefix === 'string' && prefix !== '' && all === undefined) return { prefix }
+  if (all === true && prefix === undefined) return {}
+  throw new TypeError('give it { prefix }, not empty, or { all: true }')
 }
 
 type ReadKind = 'get' | 'entry' | 'has'
@@ -270,16 +335,4 @@ function updateTimeout(key: string): KvError {
     `update of ${quoteKey(key)} did not end in time; its last write may still be applied: ` +
       'read before repeating it',
   )
-}
-
-function attempt(make: () => Promise<unknown>): Promise<unknown> {
-  try {
-    return make()
-  } catch (error) {
-    return rejection(error)
-  }
-}
-
-function rejection(error: unknown): Promise<never> {
-  return Promise.reject(error as Error)
 }

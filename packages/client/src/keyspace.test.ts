@@ -1,7 +1,17 @@
 /** The inference of the public types: what is wrong here fails the type check, not the run. */
 import { expect, expectTypeOf, test } from 'vitest'
 import { createClient } from './index.js'
-import type { Entry, Keyspace, KvClient, Listing, Refused, Written } from './index.js'
+import type {
+  Entry,
+  Keyspace,
+  KvClient,
+  Listing,
+  Namespace,
+  Refused,
+  TypedNamespace,
+  Written,
+} from './index.js'
+import { ageSchema } from './testing/validators.js'
 
 interface User {
   readonly name: string
@@ -116,5 +126,84 @@ test('adapters: a typed client → fits where any keyspace does', () => {
     expectTypeOf(untyped).toExtend<Keyspace<any>>()
     expectTypeOf(kv).toEqualTypeOf<KvClient<Schema>>()
     expectTypeOf(kv).toExtend<AsyncDisposable>()
+  })
+})
+
+test('namespace: of a typed client → its keys without the prefix', () => {
+  expectTyped(() => {
+    const users = kv.namespace('user:')
+    expectTypeOf(users.get('1')).resolves.toEqualTypeOf<User | undefined>()
+    expectTypeOf(users.keys()).toEqualTypeOf<Listing<string>>()
+    expectTypeOf(kv.namespace('con').get('fig')).resolves.toEqualTypeOf<
+      { readonly theme: string } | undefined
+    >()
+    void kv.namespace('count:').increment('x')
+    void users.clear()
+    // @ts-expect-error a user stands there
+    void users.set('1', 5)
+    // @ts-expect-error no number stands there
+    void users.increment('1')
+    // @ts-expect-error no such key begins so
+    void kv.namespace('other:').get('x')
+    // @ts-expect-error it validates nothing
+    kv.namespace('user:', { validateOnRead: true })
+  })
+})
+
+test('namespace: nested prefixes of deeper keys → one word off at a time', () => {
+  expectTyped(() => {
+    const deep = createClient<{ [key: `shop:${string}:cart`]: User[]; 'shop:name': string }>()
+    const shop = deep.namespace('shop:')
+    expectTypeOf(shop.get('name')).resolves.toEqualTypeOf<string | undefined>()
+    expectTypeOf(shop.get('7:cart')).resolves.toEqualTypeOf<User[] | undefined>()
+    // @ts-expect-error no such key
+    void shop.get('7:basket')
+  })
+})
+
+test('namespace: with a schema → its input goes in, its output comes out', () => {
+  expectTyped(() => {
+    const ages = untyped.namespace('age:', { schema: ageSchema, validateOnRead: true })
+    expectTypeOf(ages).toEqualTypeOf<TypedNamespace<typeof ageSchema>>()
+    expectTypeOf(ages.get('a')).resolves.toEqualTypeOf<number | undefined>()
+    expectTypeOf(ages.set('a', '41')).resolves.toEqualTypeOf<Written>()
+    expectTypeOf(ages.set('a', '41', { ifVersion: null })).resolves.toEqualTypeOf<
+      Written | Refused<Entry<'a', number>>
+    >()
+    expectTypeOf(ages.list()).toEqualTypeOf<Listing<Entry<string, number>>>()
+    void ages.update('a', (age) => String((age ?? 0) + 1))
+    void ages.setMany([['a', '1'], { key: 'b', value: '2', ttl: 5 }])
+    void ages.namespace('of:').set('b', '7')
+    // @ts-expect-error the schema takes text
+    void ages.set('a', 41)
+    // @ts-expect-error the schema takes text
+    void ages.setMany([['a', 41]])
+    // @ts-expect-error the schema takes text
+    void ages.update('a', (age) => age)
+    // @ts-expect-error a schema is a validator
+    untyped.namespace('age:', { schema: { type: 'number' } })
+  })
+})
+
+test('namespace: of an untyped client → untyped; get takes the type of the value', () => {
+  expectTyped(() => {
+    const any = untyped.namespace('any:')
+    expectTypeOf(any.get<User>('x')).resolves.toEqualTypeOf<User | undefined>()
+    expectTypeOf(any.get('x')).resolves.toBeAny()
+    expectTypeOf(any.namespace('b:').get<User>('x')).resolves.toEqualTypeOf<User | undefined>()
+    void any.clear()
+    // @ts-expect-error a client says what it clears
+    void untyped.clear()
+  })
+})
+
+test('adapters: any namespace → fits where any keyspace does', () => {
+  expectTyped(() => {
+    // oxlint-disable-next-line typescript/no-explicit-any
+    type Any = Keyspace<any>
+    expectTypeOf(kv.namespace('user:')).toExtend<Any>()
+    expectTypeOf(kv.namespace('user:')).toEqualTypeOf<Namespace<{ [key: string]: User }>>()
+    expectTypeOf(untyped.namespace('a')).toExtend<Any>()
+    expectTypeOf(untyped.namespace('a', { schema: ageSchema })).toExtend<Any>()
   })
 })

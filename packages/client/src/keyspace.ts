@@ -6,7 +6,9 @@
  * synchronously: mistakes of the program (`TypeError`) and failures (`KvError`) are rejections.
  * Every promise settles by the deadline of its call.
  */
-import type { EntryOf, KeyOf, NumericKeyOf, PairOf, Under, ValueAt } from './schema.js'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Namespace, NamespaceOptions, NoSchema, TypedNamespace } from './namespace.js'
+import type { EntryOf, KeyOf, NumericKeyOf, PairOf, Stripped, Under, ValueAt } from './schema.js'
 
 export interface CallOptions {
   /**
@@ -16,6 +18,14 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** Milliseconds until the call fails as `TIMEOUT`; default: the client's. More than 0. */
   readonly timeout?: number | undefined
+}
+
+export interface ReadOptions extends CallOptions {
+  /**
+   * `linearizable` (default): the last committed value. `replica` allows an older one, if a copy is
+   * quicker to answer; as long as there is one copy, both are the same.
+   */
+  readonly consistency?: 'linearizable' | 'replica' | undefined
 }
 
 /**
@@ -86,7 +96,7 @@ export interface Range<P extends string = string> {
   readonly lte?: string | undefined
 }
 
-export interface ListOptions<P extends string = string> extends Range<P>, CallOptions {
+export interface ListOptions<P extends string = string> extends Range<P>, ReadOptions {
   /** Most entries in total. */
   readonly limit?: number | undefined
   /** From the last key to the first. */
@@ -120,27 +130,27 @@ export type ClearOptions = CallOptions &
     | { readonly all: true; readonly prefix?: undefined }
   )
 
-type MaybePromise<T> = T | Promise<T>
+export type MaybePromise<T> = T | Promise<T>
 
 export interface Keyspace<S> {
   /** The value, or `undefined` if there is none. */
-  get<K extends KeyOf<S>>(key: K, options?: CallOptions): Promise<ValueAt<S, K> | undefined>
+  get<K extends KeyOf<S>>(key: K, options?: ReadOptions): Promise<ValueAt<S, K> | undefined>
   /** The value with its version and expiry. */
-  getEntry<K extends KeyOf<S>>(key: K, options?: CallOptions): Promise<EntryOf<S, K> | undefined>
+  getEntry<K extends KeyOf<S>>(key: K, options?: ReadOptions): Promise<EntryOf<S, K> | undefined>
   /** Values in the order asked, of any number of keys. Not a snapshot of them. */
   getMany<const Ks extends readonly KeyOf<S>[]>(
     keys: Ks,
-    options?: CallOptions,
+    options?: ReadOptions,
   ): Promise<{ -readonly [I in keyof Ks]: ValueAt<S, Ks[I]> | undefined }>
   /** Entries in the order asked, of any number of keys. Not a snapshot of them. */
   getEntries<const Ks extends readonly KeyOf<S>[]>(
     keys: Ks,
-    options?: CallOptions,
+    options?: ReadOptions,
   ): Promise<{ -readonly [I in keyof Ks]: EntryOf<S, Ks[I]> | undefined }>
-  has<K extends KeyOf<S>>(key: K, options?: CallOptions): Promise<boolean>
+  has<K extends KeyOf<S>>(key: K, options?: ReadOptions): Promise<boolean>
   hasMany<const Ks extends readonly KeyOf<S>[]>(
     keys: Ks,
-    options?: CallOptions,
+    options?: ReadOptions,
   ): Promise<{ -readonly [I in keyof Ks]: boolean }>
 
   /** Writes the value; an earlier expiry is removed unless an option says otherwise. */
@@ -205,5 +215,20 @@ export interface Keyspace<S> {
   /** The keys of a range, in order. */
   keys<const P extends string = string>(options?: ListOptions<P>): Listing<Under<S, P>>
   /** How many keys a range has. Each shard is counted in steps: not a snapshot. */
-  count(range?: Range & CallOptions): Promise<number>
+  count(range?: Range & ReadOptions): Promise<number>
+
+  /**
+   * The same calls on the keys that begin with `prefix`, which is not empty. Keys go in and come out
+   * without it; limits and the `{tag}` apply to the whole key. Namespaces nest. Costs nothing of
+   * itself: it holds no keys and no connection. Throws for a prefix that can't begin a key.
+   */
+  namespace<const P extends string>(
+    prefix: P,
+    options?: NoSchema,
+  ): Namespace<string extends keyof S ? S : Stripped<S, P>>
+  /** As above, and every value is validated by `schema` before it is stored. */
+  namespace<const P extends string, V extends StandardSchemaV1>(
+    prefix: P,
+    options: NamespaceOptions<V>,
+  ): TypedNamespace<V>
 }

@@ -3,7 +3,8 @@
  * What `createClient` gives: a keyspace with a connection behind it.
  */
 import type { ClientEvents, Listener } from './events.js'
-import type { CallOptions, Keyspace } from './keyspace.js'
+import type { CallOptions, Keyspace, ReadOptions } from './keyspace.js'
+import type { UntypedNamespace } from './namespace.js'
 import type { AnySchema } from './schema.js'
 
 /**
@@ -30,9 +31,11 @@ export interface KvClient<S = AnySchema> extends Keyspace<S>, AsyncDisposable {
 }
 
 /** A client without a schema: any key, any value; `get` takes the type of the value. */
-export interface UntypedClient extends Omit<KvClient<AnySchema>, 'get'> {
+export interface UntypedClient extends Omit<KvClient<AnySchema>, 'get' | 'namespace'> {
   // oxlint-disable-next-line typescript/no-explicit-any
-  get<T = any>(key: string, options?: CallOptions): Promise<T | undefined>
+  get<T = any>(key: string, options?: ReadOptions): Promise<T | undefined>
+  /** See `Keyspace`. */
+  namespace: UntypedNamespace['namespace']
 }
 
 /**

@@ -4,10 +4,11 @@
 import type { Call, ExpiryRule } from '@kv/protocol'
 import { assertKey, KvError, routeHash, WireWriter } from '@kv/protocol'
 import { watchAbort } from './abort-watch.js'
-import { expiryOf, timeoutOf } from './call-options.js'
+import { expiryOf } from './call-options.js'
 import { Gathering, gatheredError } from './gathering.js'
 import type { GatheringOptions } from './gathering.js'
-import type { CallOptions } from './keyspace.js'
+import { assertOptions, ENTRY_FIELDS } from './known-options.js'
+import { mistakeIn } from './mistakes.js'
 import { PendingCall } from './session/pending-call.js'
 import type { Session } from './session/session.js'
 import { writeValue } from './value-scratch.js'
@@ -26,8 +27,10 @@ interface StagedValue {
 type Made = readonly [call: PendingCall, wire: Call]
 
 interface ManyOptions extends Omit<GatheringOptions, 'submit'> {
+  readonly deadline: number
+  readonly signal: AbortSignal | undefined
   /** Throws the `KvError` of a call that can't be made. */
-  readonly make: (index: number, deadline: number) => Made
+  readonly make: (index: number) => Made
 }
 
 export class ManyCalls {
@@ -41,24 +44,29 @@ export class ManyCalls {
   read(
     kind: 'get' | 'entry' | 'has',
     keys: unknown,
-    options: CallOptions | undefined,
+    deadline: number,
+    signal: AbortSignal | undefined,
   ): Promise<unknown> {
     const asked = keysOf(keys)
     for (const key of asked) assertKey(key)
-    return this.gather(options, {
+    return this.gather({
+      deadline,
+      signal,
       count: asked.length,
       failsFast: true,
       finish: (results) => results,
-      make: (index, deadline) => {
+      make: (index) => {
         const key = asked[index]!
         return [new PendingCall(kind, key, routeHash(key), deadline), { type: kind, key }]
       },
     })
   }
 
-  delete(keys: unknown, options: CallOptions | undefined): Promise<unknown> {
+  delete(keys: unknown, deadline: number, signal: AbortSignal | undefined): Promise<unknown> {
     const staged = keysOf(keys).map((key) => staging(() => checkedKey(key)))
-    return this.gather(options, {
+    return this.gather({
+      deadline,
+      signal,
       count: staged.length,
       failsFast: false,
       finish: (results, errors) => {
@@ -66,7 +74,7 @@ export class ManyCalls {
         const parts = results.map((deleted) => ({ ok: true, deleted }))
         throw gatheredError('deletes', parts, errors)
       },
-      make: (index, deadline) => {
+      make: (index) => {
         const key = unstaged(staged[index]!)
         return [new PendingCall('delete', key, routeHash(key), deadline), { type: 'delete', key }]
       },
@@ -74,18 +82,20 @@ export class ManyCalls {
   }
 
   /** The values are encoded before anything is sent, so that they are taken as they are now. */
-  set(entries: unknown, options: CallOptions | undefined): Promise<unknown> {
+  set(entries: unknown, deadline: number, signal: AbortSignal | undefined): Promise<unknown> {
     assertIterable(entries)
     const memory = new WireWriter()
     const staged = Array.from(entries, (entry) => staging(() => this.stage(memory, entry)))
-    return this.gather(options, {
+    return this.gather({
+      deadline,
+      signal,
       count: staged.length,
       failsFast: false,
       finish: (results, errors) => {
         if (errors.size === 0) return results
         throw gatheredError('writes', results, errors)
       },
-      make: (index, deadline) => {
+      make: (index) => {
         const { key, start, end, expiry } = unstaged(staged[index]!)
         const wire: Call = {
           type: 'set',
@@ -102,24 +112,29 @@ export class ManyCalls {
   }
 
   private stage(memory: WireWriter, entry: unknown): StagedValue {
+    // A namespace gives one in place of an entry that its schema refuses.
+    if (entry instanceof KvError) throw entry
     const { key, value, ttl } = partsOf(entry)
-    const expiry = expiryOf({ ttl })
-    assertKey(key)
-    const start = memory.position
-    writeValue(memory, key, value, this.session.valueBytesMax)
-    return { key, start, end: memory.position, expiry }
+    try {
+      const expiry = expiryOf({ ttl })
+      assertKey(key)
+      const start = memory.position
+      writeValue(memory, key, value, this.session.valueBytesMax)
+      return { key, start, end: memory.position, expiry }
+    } catch (error) {
+      throw mistakeIn('the entry', key, error)
+    }
   }
 
-  private gather(options: CallOptions = {}, many: ManyOptions): Promise<unknown> {
+  private gather(many: ManyOptions): Promise<unknown> {
     const { session } = this
-    const { signal } = options
-    const deadline = session.deadlineIn(timeoutOf(options.timeout))
+    const { signal } = many
     signal?.throwIfAborted()
     const abortable: PendingCall[] = []
     const gathering = new Gathering({
       ...many,
       submit: (index, group) => {
-        const [call, wire] = many.make(index, deadline)
+        const [call, wire] = many.make(index)
         call.group = group
         call.index = index
         session.submit(call, wire)
@@ -145,7 +160,8 @@ function keysOf(keys: unknown): string[] {
   return keys.slice() as string[]
 }
 
-function assertIterable(entries: unknown): asserts entries is Iterable<unknown> {
+/** Throws `TypeError` for what can't hold the entries of `setMany`. */
+export function assertIterable(entries: unknown): asserts entries is Iterable<unknown> {
   const isObject = typeof entries === 'object' && entries !== null
   if (!isObject || !(Symbol.iterator in entries)) throw new TypeError('entries is an iterable')
 }
@@ -155,15 +171,19 @@ function checkedKey(key: unknown): string {
   return key
 }
 
-interface EntryParts {
+export interface EntryParts {
   readonly key: unknown
   readonly value: unknown
   readonly ttl?: unknown
 }
 
-function partsOf(entry: unknown): EntryParts {
+/** Throws `TypeError` for what is no entry of `setMany`. */
+export function partsOf(entry: unknown): EntryParts {
   if (Array.isArray(entry)) return { key: entry[0], value: entry[1] }
-  if (typeof entry === 'object' && entry !== null && 'key' in entry) return entry as EntryParts
+  if (typeof entry === 'object' && entry !== null && 'key' in entry) {
+    assertOptions(entry, ENTRY_FIELDS)
+    return entry as EntryParts
+  }
   throw new TypeError('an entry is [key, value] or { key, value, ttl? }')
 }
 

@@ -1,11 +1,12 @@
 /**
  * Calls on ranges of keys: made at every shard that may hold some of them.
  */
-import { sumOverShards } from './range-sum.js'
-import { timeoutOf } from './call-options.js'
-import type { CallOptions, Listing, ListOptions, Range } from './keyspace.js'
+import { assertConsistency, timeoutOf } from './call-options.js'
+import type { Listing, ListOptions, Range } from './keyspace.js'
+import type { Present } from './listing/key-listing.js'
 import { KeyListing } from './listing/key-listing.js'
 import { isEmptyRange, keyRangeOf, shardsUnder } from './listing/range.js'
+import { sumOverShards } from './range-sum.js'
 import type { RangePart, ShardPage } from './session/answers.js'
 import { PendingCall } from './session/pending-call.js'
 import type { Session } from './session/session.js'
@@ -17,39 +18,50 @@ export class RangeCalls {
     this.session = session
   }
 
-  list<T>(options: ListOptions, keysOnly: boolean): Listing<T> {
+  list<T>(call: 'list' | 'keys', options: ListOptions, present?: Present): Listing<T> {
     const { session } = this
+    const keysOnly = call === 'keys'
     return new KeyListing<T>(options, {
-      shardCount: () => this.shardCount(session.deadlineIn(timeoutOf(options.timeout)), options),
+      call,
+      present,
+      shardCount: () => {
+        if (options.consistency !== undefined) assertConsistency(options.consistency)
+        const deadline = session.deadlineIn(timeoutOf(options.timeout))
+        return this.shardCount(deadline, options.signal)
+      },
       fetchPage: async (shard, range, limit) => {
         const deadline = session.deadlineIn(timeoutOf(options.timeout))
-        const call = new PendingCall('scan', '', shard, deadline)
-        call.keysOnly = keysOnly
+        const scan = new PendingCall('scan', '', shard, deadline)
+        scan.keysOnly = keysOnly
         const reverse = options.reverse === true
         const wire = { type: 'scan', shard, ...range, limit, reverse, keysOnly } as const
-        return (await session.call(call, wire, options.signal)) as ShardPage
+        return (await session.call(scan, wire, options.signal)) as ShardPage
       },
     })
   }
 
   /** How many keys the range has, or had: `clear` deletes them. */
-  async sum(kind: 'count' | 'clear', range: Range, options: CallOptions): Promise<number> {
+  async sum(
+    kind: 'count' | 'clear',
+    range: Range,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
     const { session } = this
     const keys = keyRangeOf(range)
-    const deadline = session.deadlineIn(timeoutOf(options.timeout))
-    options.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     if (isEmptyRange(keys)) return 0
     // Without a wait if the number is known: later reads of this turn must find the calls made.
-    const known = this.shardCount(deadline, options)
+    const known = this.shardCount(deadline, signal)
     const shards = shardsUnder(range.prefix, typeof known === 'number' ? known : await known)
     return sumOverShards(shards, keys, async (shard, rest) => {
       const call = new PendingCall(kind, '', shard, deadline)
       const wire = { type: kind, shard, ...rest } as const
-      return (await session.call(call, wire, options.signal)) as RangePart
+      return (await session.call(call, wire, signal)) as RangePart
     })
   }
 
-  private shardCount(deadline: number, { signal }: CallOptions): number | Promise<number> {
+  private shardCount(deadline: number, signal: AbortSignal | undefined): number | Promise<number> {
     const { session } = this
     return session.shardCount ?? (session.waitForTopology(deadline, signal) as Promise<number>)
   }

@@ -36,6 +36,11 @@ export type Under<S, P extends string> = string extends P
               : never
     }[KeyOf<S>]
 
+/** A schema as it is seen under the prefix `P`, with `P` taken off its keys. */
+export type Stripped<S, P extends string> = {
+  [K in KeyOf<S> as K extends `${P}${infer Rest}` ? Rest : P extends K ? string : never]: S[K]
+}
+
 /** The keys under which numbers stand. */
 export type NumericKeyOf<S> = {
   [K in KeyOf<S>]: 0 extends 1 & S[K] ? K : S[K] extends number ? K : never

@@ -11,6 +11,7 @@ import { machineClock } from './home.js'
 import { describeKeys } from './keys.js'
 import { describeListing } from './listing.js'
 import { describeManyAtOnce } from './many-at-once.js'
+import { describeNamespaces } from './namespaces.js'
 import { describeOrder } from './order.js'
 import { describeReadsAndWrites } from './reads-and-writes.js'
 import { describeRefusals } from './refusals.js'
@@ -44,6 +45,7 @@ export function describeKeyspace(home: Home): void {
       describeValues,
       describeListing,
       describeOrder,
+      describeNamespaces,
       describeRefusals,
     ]
     for (const part of parts) part(() => clients)

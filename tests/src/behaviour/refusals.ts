@@ -60,6 +60,10 @@ const MISTAKES: Readonly<Record<string, (kv: Loose, key: string) => Promise<unkn
   'increment by Infinity': (kv, key) => call(kv, 'increment', key, Infinity),
   'a max that is text': (kv, key) => call(kv, 'increment', key, 1, { max: '5' }),
   'update without a function': (kv, key) => call(kv, 'update', key),
+  'an option that does not exist': (kv, key) => call(kv, 'set', key, 1, { tll: 5 }),
+  'an option of another call': (kv, key) => call(kv, 'get', key, { ttl: 5 }),
+  'a signal in the place of options': (kv, key) =>
+    call(kv, 'set', key, 1, new AbortController().signal),
   'a timeout of 0': (kv, key) => call(kv, 'get', key, { timeout: 0 }),
   'a timeout that is text': (kv, key) => call(kv, 'get', key, { timeout: '1s' }),
   'clear without a word': (kv) => call(kv, 'clear'),

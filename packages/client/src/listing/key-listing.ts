@@ -4,9 +4,11 @@
 import type { KeyRange } from '@kv/protocol'
 import { PAGE_ENTRIES_MAX } from '@kv/protocol'
 import type { Listing, ListOptions } from '../keyspace.js'
+import { assertOptions, LIST_OPTIONS } from '../known-options.js'
+import { mistakeIn } from '../mistakes.js'
 import { decodeCursor, encodeCursor } from './cursor.js'
 import { Merge } from './merge.js'
-import type { FetchPage } from './page-source.js'
+import type { FetchPage, Item } from './page-source.js'
 import { keyOf, PageSource } from './page-source.js'
 import { isEmptyRange, keyRangeOf, restAfter, shardsUnder } from './range.js'
 
@@ -16,8 +18,15 @@ const FIRST_PAGE_SIZE = 64
 /** Items asked of each shard beyond its share of the limit: most lists then need one page each. */
 const SHARE_SPARE = 8
 
+/** Gives an item the form in which it is handed out. */
+export type Present = (item: Item) => unknown
+
 /** What a listing needs of the client. */
 export interface ListingPorts {
+  /** The call it is of, for people. */
+  readonly call: string
+  /** Items are handed out as they are without it. */
+  readonly present: Present | undefined
   /** Number of shards; a promise only if it is not known yet. */
   shardCount(): number | Promise<number>
   fetchPage: FetchPage
@@ -63,8 +72,9 @@ export class KeyListing<T> implements Listing<T> {
   private async *walk(): AsyncGenerator<T, undefined> {
     if (this.isUsed) throw new TypeError('a listing can be used once: call list() or keys() again')
     this.isUsed = true
-    const plan = planOf(this.options)
+    const plan = this.planned()
     const merge = await this.open(plan)
+    const { present } = this.ports
     let left = plan.limit
     while (left > 0) {
       await this.fillEmpty(merge, left)
@@ -80,9 +90,17 @@ export class KeyListing<T> implements Listing<T> {
         if (!source.isExhausted) this.empty.push(source)
       }
       source.maybeFetch(left)
-      yield item as T
+      yield (present === undefined ? item : present(item)) as T
     }
     return undefined
+  }
+
+  private planned(): Plan {
+    try {
+      return planOf(this.options)
+    } catch (error) {
+      throw mistakeIn(this.ports.call, undefined, error)
+    }
   }
 
   private async open(plan: Plan): Promise<Merge<PageSource>> {
@@ -110,7 +128,7 @@ export class KeyListing<T> implements Listing<T> {
   }
 
   async *pages(): AsyncGenerator<T[], undefined> {
-    const { pageSize } = planOf(this.options)
+    const { pageSize } = this.planned()
     let page: T[] = []
     for await (const item of this) {
       page.push(item)
@@ -135,6 +153,7 @@ export class KeyListing<T> implements Listing<T> {
 }
 
 function planOf(options: ListOptions): Plan {
+  assertOptions(options, LIST_OPTIONS)
   const { reverse = false, limit = Infinity, pageSize = PAGE_SIZE_DEFAULT, cursor } = options
   if (typeof reverse !== 'boolean') throw new TypeError('reverse is a boolean')
   if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {

@@ -140,7 +140,7 @@ function judgeIncrement(
 ): Verdict {
   const current = visibleAt(state.newest(call.key), nowMs)
   const counted = count(current, call)
-  if (!counted.ok) return refused(fault(counted.code, `increment of '${call.key}': ${counted.why}`))
+  if (!counted.ok) return refused(fault(counted.code, counted.why))
   const created = current === undefined && call.ttlMs !== undefined
   const expiresAt = created
     ? endOf({ kind: 'ttl', ms: call.ttlMs }, nowMs)
