@@ -1,8 +1,10 @@
 /**
  * Who may come in, and what the port says besides WebSocket.
  */
+import type { NodeStats } from '@kv/node'
 import { describe, expect, test } from 'vitest'
 import { failureOf } from './behaviour/rejection.js'
+import { request } from './scene/http-request.js'
 import { httpOf, readinessOf } from './scene/readiness.js'
 import { sceneOfTest } from './scene/scene.js'
 import { until } from './scene/until.js'
@@ -31,6 +33,49 @@ describe('access', () => {
     for (const origin of ['https://example.com', 'http://localhost.example.com', 'null']) {
       await expect(openWebSocket(url, { origin })).rejects.toThrow('403')
     }
+  })
+
+  test('with a token: pages of this machine and of its own host may ask, others may not', async () => {
+    const scene = sceneOfTest()
+    const { url } = await scene.startNode({ children: 1, token: 'open sesame' })
+    const host = 'kv.example.com:7400'
+    for (const origin of ['http://localhost:8080', 'https://kv.example.com']) {
+      const socket = await openWebSocket(url, { origin, headers: { host } })
+      socket.terminate()
+    }
+    const foreign = openWebSocket(url, { origin: 'https://example.com', headers: { host } })
+    await expect(foreign).rejects.toThrow('403')
+  })
+
+  test('without a token: a foreign name that leads here lets no page in (DNS rebinding)', async () => {
+    const scene = sceneOfTest()
+    const { url } = await scene.startNode({ children: 1 })
+    const rebound = { origin: 'http://evil.example', headers: { host: 'evil.example' } }
+    await expect(openWebSocket(url, rebound)).rejects.toThrow('403')
+    expect((await request(`${httpOf(url)}/stats`, { host: 'evil.example' })).status).toBe(403)
+  })
+
+  test('/stats: what every shard and child does, for whom may connect', async () => {
+    const scene = sceneOfTest()
+    const node = await scene.startNode({ children: 2, token: 'open sesame' })
+    const stats = `${httpOf(node.url)}/stats`
+    const authorization = 'Bearer open sesame'
+    expect((await request(stats, {})).status).toBe(401)
+    expect((await request(stats, { authorization: 'Bearer sesame' })).status).toBe(401)
+    expect((await request(stats, { authorization, origin: 'https://evil.example' })).status).toBe(
+      403,
+    )
+    const origin = 'http://localhost:5173'
+    const answer = await request(stats, { authorization, origin })
+    expect(answer.headers['access-control-allow-origin']).toBe(origin)
+    const { children, shards } = JSON.parse(answer.body) as NodeStats
+    expect(children.map(({ pid }) => pid)).toEqual(node.topology().children.map(({ pid }) => pid))
+    expect(shards.map(({ primary }) => primary)).toEqual(
+      node.topology().shards.map(({ primary }) => primary),
+    )
+    expect(shards[0]).toMatchObject({ id: 0, keys: 0, state: 'open' })
+    expect((await request(stats, { origin }, 'OPTIONS')).status).toBe(204)
+    expect((await request(stats, { authorization }, 'POST')).status).toBe(405)
   })
 
   test('/livez and /readyz answer, other paths do not', async () => {

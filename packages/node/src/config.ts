@@ -50,7 +50,10 @@ export interface NodeOptions {
   readonly fsync?: 'always' | undefined
   /** What clients must show to come in. */
   readonly token?: string | undefined
-  /** Origins of web pages that may connect without a token, besides those of this machine. */
+  /**
+   * Origins of web pages that may connect, such as `https://app.example.com`, besides pages of this
+   * machine and, if there is a token, of the host by which the page finds the node.
+   */
   readonly origins?: readonly string[] | undefined
   readonly limits?: NodeLimitOptions | undefined
   /** A child that does not answer for so long is killed and replaced; 5,000 by default. */

@@ -7,7 +7,7 @@ import type { Scene } from '../scene/scene.js'
 
 const DOCUMENT =
   '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>kv</title>' +
-  '<script type="module" src="/page.js"></script>'
+  '<output></output><script type="module" src="/page.js"></script>'
 
 /** Resolves with the port. The host ends with the scene. */
 export async function hostPage(scene: Scene, code: string): Promise<number> {

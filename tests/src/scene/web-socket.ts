@@ -15,7 +15,7 @@ export function webSocketOf(url: string): string {
 /** An open connection; rejects if there is none to be had. */
 export async function openWebSocket(
   url: string,
-  options: { readonly origin?: string } = {},
+  options: { readonly origin?: string; readonly headers?: Record<string, string> } = {},
 ): Promise<WebSocket> {
   const socket = new WebSocket(webSocketOf(url), { perMessageDeflate: false, ...options })
   await once(socket, 'open')

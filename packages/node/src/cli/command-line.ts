@@ -28,12 +28,13 @@ Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
                       (twice the cores rounded up, at least 16)
   --token <text>      what clients must show; better given as KV_TOKEN, since other
                       users of the machine can read command lines
-  --origins <list>    web pages that may connect without a token, comma-separated
+  --origins <list>    web pages that may connect, such as https://app.example.com, comma-
+                      separated, besides those of this machine and of the node's own host
   --ping-timeout <ms> a child that does not answer for so long is replaced  (5000)
   --log-level <level> ${LOG_LEVELS.join(', ')}  (info)
   --help, --version
 
-GET /livez and /readyz answer on the same port. SIGTERM and SIGINT drain and end with code 0.
+GET /livez, /readyz and /stats answer on the same port. SIGTERM and SIGINT drain and end with code 0.
 Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration.
 `
 

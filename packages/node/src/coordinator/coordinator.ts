@@ -31,6 +31,7 @@ import { recordOf, restoreShards } from './state-record.js'
 import type { NodeStats } from './statistics.js'
 import { Statistics } from './statistics.js'
 import { Supervisor } from './supervisor.js'
+import { tokenCheck } from './token.js'
 import { copyDirectory } from './topology-store.js'
 import { WebSocketPort } from './websocket.js'
 
@@ -109,15 +110,7 @@ export class Coordinator {
       this.supervisor.broadcast({ type: 'report', nonce }),
     )
     this.supervisor = this.createSupervisor(state)
-    this.server = createHttpServer(
-      {
-        readiness: () => this.readiness(),
-        hasRoom: () => this.relay.hasRoom,
-        upgrade: (request, socket, head) =>
-          this.sockets.upgrade(request, socket, head, (client) => this.relay.accept(client)),
-      },
-      { hasToken: settings.token !== undefined, allowed: settings.origins },
-    )
+    this.server = this.createServer()
     this.sweepTimer = setInterval(() => this.relay.sweep(), SWEEP_INTERVAL_MS)
   }
 
@@ -213,6 +206,19 @@ export class Coordinator {
     if (outcome.type === 'arrived' && outcome.missing.length > 0) {
       log.error({ shards: outcome.missing }, 'started, but these shards are not available')
     }
+  }
+
+  private createServer(): Server {
+    const { token, origins } = this.settings
+    return createHttpServer({
+      readiness: () => this.readiness(),
+      hasRoom: () => this.relay.hasRoom,
+      upgrade: (request, socket, head) =>
+        this.sockets.upgrade(request, socket, head, (client) => this.relay.accept(client)),
+      origins: { hasToken: token !== undefined, allowed: origins },
+      isTokenRight: tokenCheck(token),
+      stats: () => this.stats(),
+    })
   }
 
   private createRelay(state: NodeState): Relay {

@@ -5,10 +5,10 @@
  * it its unanswered writes (P4). Any other gets a new one: a secret of a directory that was made
  * anew is no crime, and the client sees from the id that its past is unknown here.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { CLOSE_CODES, PROTOCOL_VERSION } from '@kv/protocol'
 import type { ErrorCode, Hello } from '@kv/protocol'
 import type { ClientIdentity, ClientIds } from './client-ids.js'
+import { tokenCheck } from './token.js'
 
 export type Greeting =
   | { readonly type: 'accepted'; readonly identity: ClientIdentity }
@@ -21,12 +21,11 @@ export type Greeting =
 
 export class Greeter {
   private readonly ids: ClientIds
-  /** Hashed, so that a comparison takes the same time whatever is compared. */
-  private readonly tokenHash: Buffer | undefined
+  private readonly isTokenRight: (shown: string) => boolean
 
   constructor(ids: ClientIds, token: string | undefined) {
     this.ids = ids
-    this.tokenHash = token === undefined ? undefined : hash(token)
+    this.isTokenRight = tokenCheck(token)
   }
 
   judge(hello: Hello): Greeting {
@@ -38,7 +37,7 @@ export class Greeter {
         message: `this node speaks protocol ${PROTOCOL_VERSION}, the client ${hello.protocolVersion}`,
       }
     }
-    if (this.tokenHash !== undefined && !timingSafeEqual(hash(hello.token), this.tokenHash)) {
+    if (!this.isTokenRight(hello.token)) {
       return {
         type: 'refused',
         code: 'UNAUTHENTICATED',
@@ -65,8 +64,4 @@ export class Greeter {
       ? { clientId: hello.clientId, secret: Uint8Array.from(hello.secret) }
       : this.ids.issue()
   }
-}
-
-function hash(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

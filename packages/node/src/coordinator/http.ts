@@ -2,15 +2,17 @@
  * The one port of the node: health checks over HTTP, clients over WebSocket.
  *
  * `/livez` says that the process turns, `/readyz` whether every shard can be used; an orchestrator
- * restarts on the first and routes on the second. Nothing else is served.
+ * restarts on the first and routes on the second. `/stats` is what the node measures of itself.
+ * Nothing else is served.
  */
 import { STATUS_CODES, createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { KvError } from '@kv/protocol'
-import type { OriginRules } from './origin.js'
 import { isOriginAllowed } from './origin.js'
+import type { StatsEndpoint } from './stats-endpoint.js'
+import { answerStats, reply } from './stats-endpoint.js'
 
 const HEADERS_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 10_000
@@ -22,7 +24,7 @@ export interface Readiness {
   readonly missing: readonly { readonly shard: number; readonly reason: string }[]
 }
 
-export interface HttpHandlers {
+export interface HttpHandlers extends StatsEndpoint {
   readonly readiness: () => Readiness
   /** Whether one more client may come in. */
   readonly hasRoom: () => boolean
@@ -30,7 +32,7 @@ export interface HttpHandlers {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 }
 
-export function createHttpServer(handlers: HttpHandlers, origins: OriginRules): Server {
+export function createHttpServer(handlers: HttpHandlers): Server {
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -41,7 +43,7 @@ export function createHttpServer(handlers: HttpHandlers, origins: OriginRules): 
     // Until the WebSocket takes over nobody else listens, and an unheard error ends the process.
     socket.on('error', () => socket.destroy())
     if (pathOf(request) !== '/') turnAway(socket, 404)
-    else if (!isOriginAllowed(request.headers.origin, origins)) turnAway(socket, 403)
+    else if (!isOriginAllowed(request.headers, handlers.origins)) turnAway(socket, 403)
     else if (!handlers.hasRoom()) turnAway(socket, 503)
     else handlers.upgrade(request, socket, head)
   })
@@ -70,15 +72,12 @@ function answer(request: IncomingMessage, response: ServerResponse, handlers: Ht
   else if (path === '/readyz') {
     const { isReady, missing } = handlers.readiness()
     reply(response, isReady ? 200 : 503, { ready: isReady, missing })
+  } else if (path === '/stats') {
+    answerStats(request, response, handlers).catch(() => response.destroy())
   } else if (path === '/') {
     response.setHeader('upgrade', 'websocket')
     reply(response, 426, { error: 'this port speaks WebSocket' })
   } else reply(response, 404, { error: 'nothing is here' })
-}
-
-function reply(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
-  response.end(`${JSON.stringify(body)}\n`)
 }
 
 function pathOf(request: IncomingMessage): string {

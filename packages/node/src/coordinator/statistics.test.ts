@@ -64,7 +64,7 @@ describe('statistics', () => {
     const statistics = new Statistics(() => [])
     statistics.shards(STATE, new Map([[1, reportOf({ ...SHARD, epoch: 2 })]]), 1_000)
     const old = statistics.shards(STATE, new Map([[1, reportOf({ ...SHARD, epoch: 2 })]]), 2_000)
-    expect(old).toEqual([{ id: 0, epoch: 3, state: 'open' }])
+    expect(old).toEqual([{ id: 0, epoch: 3, primary: 0, state: 'open' }])
     const reopened = statistics.shards(STATE, new Map([[1, reportOf(SHARD)]]), 3_000)
     expect(reopened[0]).not.toHaveProperty('readsPerSecond')
   })

@@ -4,6 +4,7 @@
  * Rates are the difference to the previous time somebody asked. A child that does not answer in
  * time is left out, and its shards come without figures.
  */
+import { NO_CHILD } from '@kv/protocol'
 import type { ChildReport, ShardReport } from '../link/control.js'
 import type { NodeState } from './node-state.js'
 import type { ShardPhase } from './shard-state.js'
@@ -34,6 +35,8 @@ export interface ChildStats extends ProcessStats {
 export interface ShardStats extends Partial<Omit<ShardReport, 'shard' | 'epoch'>> {
   readonly id: number
   readonly epoch: number
+  /** The child that serves the shard; 0 while none does. */
+  readonly primary: number
   readonly state: ShardPhase
   /** Why it is not open. */
   readonly reason?: string
@@ -115,7 +118,8 @@ export class Statistics {
       for (const shard of report.shards) measured.set(shard.shard, shard)
     }
     return state.shards.map(({ id, epoch, phase, reason }) => {
-      const told = { id, epoch, state: phase, ...(reason === '' ? {} : { reason }) }
+      const primary = state.published.primaries[id] ?? NO_CHILD
+      const told = { id, epoch, primary, state: phase, ...(reason === '' ? {} : { reason }) }
       const report = measured.get(id)
       if (report?.epoch !== epoch) return told
       const { shard: _, ...figures } = report
