@@ -35,6 +35,7 @@ function urlOf({ location }: Page): string | undefined {
 
 export { KvError } from '@kv/protocol'
 export type { ErrorCode, Outcome, Topology } from '@kv/protocol'
+export type * from './atomic-batch.js'
 export type { WebSocketClass } from './connection/transport-browser.js'
 export type { ClientEvents, Listener } from './events.js'
 export type * from './keyspace.js'

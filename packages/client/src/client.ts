@@ -6,6 +6,8 @@
  */
 import type { Call, ExpiryRule } from '@kv/protocol'
 import { assertKey, KvError, routeHash } from '@kv/protocol'
+import type { AtomicKeyspace } from './atomic.js'
+import { AtomicBuilder, PLAIN_KEYSPACE } from './atomic.js'
 import {
   assertConsistency,
   expiryOf,
@@ -221,6 +223,16 @@ export class Client {
       const work = updateEntry(ports, { key, retries, expiry }, change)
       return timebox(clock, work, { deadline, signal, timeoutError: () => updateTimeout(key) })
     })
+  }
+
+  atomic(): AtomicBuilder {
+    return this.atomicAs(PLAIN_KEYSPACE)
+  }
+
+  /** For a keyspace whose keys and values are others than those of the client. */
+  atomicAs(keyspace: AtomicKeyspace): AtomicBuilder {
+    const { session, many } = this
+    return new AtomicBuilder({ session, many, keyspace })
   }
 
   list(options: ListOptions = {}): Listing<unknown> {

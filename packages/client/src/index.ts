@@ -29,6 +29,7 @@ export const createClient: CreateClient<ClientTarget> = (target?: ClientTarget) 
 
 export { KvError } from '@kv/protocol'
 export type { ErrorCode, Outcome, Topology } from '@kv/protocol'
+export type * from './atomic-batch.js'
 export type { WebSocketClass } from './connection/transport-browser.js'
 export type { ClientEvents, Listener } from './events.js'
 export type * from './keyspace.js'

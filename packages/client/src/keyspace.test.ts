@@ -2,6 +2,9 @@
 import { expect, expectTypeOf, test } from 'vitest'
 import { createClient } from './index.js'
 import type {
+  Atomic,
+  Committed,
+  Conflict,
   Entry,
   Keyspace,
   KvClient,
@@ -64,6 +67,41 @@ test('typed client: a condition → the refusal is part of the result', () => {
     void kv.set('config', { theme: 'dark' }, { ttl: 5, keepTtl: true })
     // @ts-expect-error present but undefined
     void kv.set('config', { theme: 'dark' }, { ifVersion: undefined as number | undefined })
+  })
+})
+
+test('typed client: an atomic batch → values by key, conflicts by key', () => {
+  expectTyped(() => {
+    const batch = kv.atomic().check('config', null).set('user:1', { name: 'a' }, { ttl: 5 })
+    expectTypeOf(batch).toEqualTypeOf<Atomic<Schema>>()
+    expectTypeOf(
+      batch.increment('count:1', 2).touch('config', null).delete('user:2'),
+    ).toEqualTypeOf<Atomic<Schema>>()
+    expectTypeOf(batch.commit()).resolves.toEqualTypeOf<
+      Committed | { readonly ok: false; readonly failed: readonly Conflict<Schema>[] }
+    >()
+    expectTypeOf<Conflict<Schema>>().toEqualTypeOf<
+      | {
+          readonly key: `user:${string}`
+          readonly current: Entry<`user:${string}`, User> | undefined
+        }
+      | {
+          readonly key: `count:${string}`
+          readonly current: Entry<`count:${string}`, number> | undefined
+        }
+      | {
+          readonly key: 'config'
+          readonly current: Entry<'config', { readonly theme: string }> | undefined
+        }
+    >()
+    // @ts-expect-error no such key
+    kv.atomic().check('other', 1)
+    // @ts-expect-error a number stands there
+    kv.atomic().set('count:1', 'one')
+    // @ts-expect-error no number stands there
+    kv.atomic().increment('config')
+    // @ts-expect-error absent and a version are what can be checked
+    kv.atomic().check('config', undefined)
   })
 })
 

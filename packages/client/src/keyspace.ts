@@ -7,6 +7,7 @@
  * Every promise settles by the deadline of its call.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Atomic } from './atomic-batch.js'
 import type { Namespace, NamespaceOptions, NoSchema, TypedNamespace } from './namespace.js'
 import type { EntryOf, KeyOf, NumericKeyOf, PairOf, Stripped, Under, ValueAt } from './schema.js'
 
@@ -209,6 +210,12 @@ export interface Keyspace<S> {
     ) => MaybePromise<ValueAt<S, K> | undefined>,
     options?: UpdateOptions,
   ): Promise<EntryOf<S, K> | undefined>
+
+  /**
+   * Begins an atomic batch: operations on keys of one shard, all of them or none. Nothing is sent
+   * before `commit`.
+   */
+  atomic(): Atomic<S>
 
   /** The entries of a range, in order. */
   list<const P extends string = string>(options?: ListOptions<P>): Listing<EntryOf<S, Under<S, P>>>

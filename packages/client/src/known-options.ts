@@ -16,6 +16,8 @@ export const READ_OPTIONS: KnownOptions = new Set(OF_READS)
 export const SET_OPTIONS: KnownOptions = new Set([...OF_CALLS, ...OF_EXPIRY, 'ifVersion'])
 export const INCREMENT_OPTIONS: KnownOptions = new Set([...OF_CALLS, 'ttl', 'min', 'max'])
 export const UPDATE_OPTIONS: KnownOptions = new Set([...OF_CALLS, ...OF_EXPIRY, 'retries'])
+export const ATOMIC_SET_OPTIONS: KnownOptions = new Set(OF_EXPIRY)
+export const ATOMIC_INCREMENT_OPTIONS: KnownOptions = new Set(['ttl', 'min', 'max'])
 export const COUNT_OPTIONS: KnownOptions = new Set([...OF_READS, ...OF_RANGES])
 export const LIST_OPTIONS: KnownOptions = new Set([
   ...COUNT_OPTIONS,

@@ -6,6 +6,7 @@
  * here, as in `client.ts`.
  */
 import { assertKey, KvError } from '@kv/protocol'
+import type { AtomicBuilder } from './atomic.js'
 import type { Client } from './client.js'
 import type {
   CallOptions,
@@ -124,6 +125,14 @@ export class NamespaceCalls {
     }
     const entry = await this.client.update(this.full(key), isFunction ? inFull : change, options)
     return this.shown(entry)
+  }
+
+  atomic(): AtomicBuilder {
+    return this.client.atomicAs({
+      full: (key) => this.full(key),
+      stored: (key, value) => this.stored(key, value),
+      shown: (key, entry) => ({ key: key.slice(this.prefix.length), current: this.shown(entry) }),
+    })
   }
 
   list(options: ListOptions = {}): Listing<unknown> {

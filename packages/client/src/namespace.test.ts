@@ -157,6 +157,34 @@ test('schema: setMany with one that does not fit → the others are written', as
 const isNumber: Validator = (value) =>
   typeof value === 'number' ? { value } : { issues: [{ message: 'no number' }] }
 
+test('namespace: an atomic batch → full keys travel, short ones come back', async () => {
+  const { kv } = await connectedHarness()
+  const inner = kv.namespace('{a}/').namespace('b/')
+  expect(await inner.atomic().check('c', null).set('c', 1).increment('n').commit()).toMatchObject({
+    ok: true,
+  })
+  expect(await kv.getMany(['{a}/b/c', '{a}/b/n'])).toEqual([1, 1])
+  expect(await inner.atomic().check('c', null).check('d', 9).commit()).toEqual({
+    ok: false,
+    failed: [
+      { key: 'c', current: { key: 'c', value: 1, version: 1 } },
+      { key: 'd', current: undefined },
+    ],
+  })
+  await expect(inner.atomic().delete('').commit()).rejects.toMatchObject({ code: 'INVALID_KEY' })
+})
+
+test('schema: an atomic batch → its output is stored; what does not fit is told at commit', async () => {
+  const { kv, node } = await connectedHarness()
+  const ages = kv.namespace('{age}', { schema: ageSchema })
+  await ages.atomic().set('a', '41').commit()
+  expect(await kv.get('{age}a')).toBe(41)
+  const calls = node.batches.length
+  const batch = ages.atomic().set('b', '42').set('c', 'old')
+  await expect(batch.commit()).rejects.toMatchObject({ code: 'INVALID_VALUE' })
+  expect(node.batches).toHaveLength(calls)
+})
+
 test('schema: validateOnRead → reads of what does not fit are INVALID_VALUE', async () => {
   const { kv } = await connectedHarness()
   const schema = schemaOf(isNumber)

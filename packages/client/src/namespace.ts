@@ -4,6 +4,7 @@
  * without any types.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Atomic } from './atomic-batch.js'
 import type {
   CallOptions,
   Keyspace,
@@ -51,7 +52,7 @@ type Stored<V extends StandardSchemaV1> = { [key: string]: StandardSchemaV1.Infe
 /** What the schema of a namespace takes goes in, what it makes of it is stored and comes out. */
 export interface TypedNamespace<V extends StandardSchemaV1> extends Omit<
   Namespace<Stored<V>>,
-  'set' | 'setMany' | 'update' | 'namespace'
+  'set' | 'setMany' | 'update' | 'atomic' | 'namespace'
 > {
   set<K extends string>(key: K, value: ValueAt<Given<V>, K>, options?: SetOptions): Promise<Written>
   set<K extends string>(
@@ -69,6 +70,8 @@ export interface TypedNamespace<V extends StandardSchemaV1> extends Omit<
     ) => MaybePromise<ValueAt<Given<V>, K> | undefined>,
     options?: UpdateOptions,
   ): Promise<EntryOf<Stored<V>, K> | undefined>
+  /** A value that does not fit is `INVALID_VALUE` at `commit`. */
+  atomic(): Atomic<Stored<V>, Given<V>>
   /** Its values are validated by this schema too. */
   namespace(prefix: string, options?: NoSchema): TypedNamespace<V>
   /** Its values are validated by `schema`, and what that makes of them by this one. */

@@ -14,6 +14,7 @@
  * | set | version; with `ifVersion` refused: the current entry or nil |
  * | deleteIf | true; refused: the current entry or nil |
  * | increment | `[value, version, expiry or 0]` |
+ * | atomic | `[version, [result, …]]`; refused: `[0, [position, entry or nil or false, …]]` |
  *
  * Instead of its answer any call may get a *fault*, the one-pair map `{code: [outcome, message]}`.
  * No other answer is a map, so a batch without faults pays nothing for them.

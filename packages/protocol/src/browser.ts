@@ -2,6 +2,7 @@
  * @kv/protocol for browsers: the same exports as `index.ts`, a test says so, and the same results,
  * but nothing of any other package.
  */
+export * from './atomic-call.js'
 export * from './batch-body.js'
 export * from './batch-reply.js'
 export * from './calls.js'

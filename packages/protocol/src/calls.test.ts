@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { unpack } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
+import type { AtomicOperation } from './atomic-call.js'
+import { atomicCall } from './atomic-call.js'
 import type { Call, ReadCall } from './calls.js'
 import {
   CALL_TAGS,
@@ -12,7 +14,7 @@ import {
   writeWriteCall,
 } from './calls.js'
 import { KvError } from './errors.js'
-import { KEY_BYTES_MAX, PAGE_ENTRIES_MAX, SHARDS_MAX } from './limits.js'
+import { ATOMIC_OPERATIONS_MAX, KEY_BYTES_MAX, PAGE_ENTRIES_MAX, SHARDS_MAX } from './limits.js'
 import { WireReader } from './wire-reader.js'
 import { WireWriter } from './wire-writer.js'
 
@@ -32,6 +34,37 @@ const range = {
   to: maybe(key),
 }
 
+const set = fc
+  .record({
+    type: fc.constant('set'),
+    key,
+    source: fc.uint8Array({ maxLength: 300 }),
+    expiry: fc.oneof(
+      fc.constantFrom({ kind: 'none' as const }, { kind: 'keep' as const }),
+      fc.record({ kind: fc.constant('ttl'), ms: positive }),
+      fc.record({ kind: fc.constant('at'), ms: finite }),
+    ),
+    ifVersion: fc.option(maybe(version), { nil: null }),
+  })
+  .map((call) => ({ ...call, start: 0, end: call.source.length }))
+const remove = fc.record({ type: fc.constant('delete'), key })
+const touch = fc.record({ type: fc.constant('touch'), key, ttlMs: maybe(positive) })
+const increment = fc.record({
+  type: fc.constant('increment'),
+  key,
+  by: finite,
+  ttlMs: maybe(positive),
+  min: maybe(finite),
+  max: maybe(finite),
+})
+const operation: fc.Arbitrary<AtomicOperation> = fc.oneof(
+  fc.record({ type: fc.constant('check'), key, version: fc.option(version) }),
+  set.map((call) => ({ ...call, ifVersion: undefined })),
+  remove,
+  touch,
+  increment,
+)
+
 const calls: { [Type in Call['type']]: fc.Arbitrary<Call & { readonly type: Type }> } = {
   get: fc.record({ type: fc.constant('get'), key }),
   entry: fc.record({ type: fc.constant('entry'), key }),
@@ -44,31 +77,13 @@ const calls: { [Type in Call['type']]: fc.Arbitrary<Call & { readonly type: Type
     keysOnly: fc.boolean(),
   }),
   count: fc.record({ type: fc.constant('count'), ...range }),
-  set: fc
-    .record({
-      type: fc.constant('set'),
-      key,
-      source: fc.uint8Array({ maxLength: 300 }),
-      expiry: fc.oneof(
-        fc.constantFrom({ kind: 'none' as const }, { kind: 'keep' as const }),
-        fc.record({ kind: fc.constant('ttl'), ms: positive }),
-        fc.record({ kind: fc.constant('at'), ms: finite }),
-      ),
-      ifVersion: fc.option(maybe(version), { nil: null }),
-    })
-    .map((call) => ({ ...call, start: 0, end: call.source.length })),
-  delete: fc.record({ type: fc.constant('delete'), key }),
+  set,
+  delete: remove,
   deleteIf: fc.record({ type: fc.constant('deleteIf'), key, version }),
-  touch: fc.record({ type: fc.constant('touch'), key, ttlMs: maybe(positive) }),
-  increment: fc.record({
-    type: fc.constant('increment'),
-    key,
-    by: finite,
-    ttlMs: maybe(positive),
-    min: maybe(finite),
-    max: maybe(finite),
-  }),
+  touch,
+  increment,
   clear: fc.record({ type: fc.constant('clear'), ...range }),
+  atomic: fc.array(operation, { minLength: 1, maxLength: 12 }).map(atomicCall),
 }
 const readCalls = [calls.get, calls.entry, calls.has, calls.scan, calls.count]
 const anyReadCall: fc.Arbitrary<ReadCall> = fc.oneof(...readCalls)
@@ -81,7 +96,8 @@ function bytesOf(write: (writer: WireWriter) => void): Uint8Array {
 }
 
 /** A set's value is a place in the message: compared by its bytes. */
-function plain(call: Call): object {
+function plain(call: Call | AtomicOperation): object {
+  if (call.type === 'atomic') return { ...call, operations: call.operations.map(plain) }
   if (call.type !== 'set') return call
   const { source, start, end, ...rest } = call
   return { ...rest, value: Array.from(source.subarray(start, end)) }
@@ -227,6 +243,18 @@ describe('calls: what no client writes', () => {
     ['a negative version', '93 12 a1 6b ff'],
     ['a touch with a ttl of 0', '93 13 a1 6b 00'],
     ['an increment by NaN', '96 14 a1 6b cb 7f f8 00 00 00 00 00 00 c0 c0 c0'],
+    ['an atomic batch without operations', '92 16 90'],
+    ['an atomic batch that is no list', '92 16 a1 6b'],
+    ['a read in an atomic batch', '92 16 91 92 00 a1 6b'],
+    ['a deleteIf in an atomic batch', '92 16 91 93 12 a1 6b 01'],
+    ['a clear in an atomic batch', '92 16 91 94 15 00 a0 c0'],
+    ['an atomic batch in another', '92 16 91 92 16 91 a1 6b'],
+    ['a set with a condition in an atomic batch', '92 16 91 96 10 a1 6b c4 00 00 00 01'],
+    ['a check of too few fields', '92 16 91 92 05 a1 6b'],
+    ['a check of a negative version', '92 16 91 93 05 a1 6b ff'],
+    ['a check outside of an atomic batch', '93 05 a1 6b 01'],
+    ['too many operations', `92 16 dc 03 e9 ${'a1 6b '.repeat(ATOMIC_OPERATIONS_MAX + 1)}`],
+    ['batches nested as deep as a message is long', '92 16 91 '.repeat(400_000)],
     ['an increment by infinity', '96 14 a1 6b cb 7f f0 00 00 00 00 00 00 c0 c0 c0'],
   ])('calls: %s → PROTOCOL', (_, hex) => {
     expect(() => readWriteCall(reading(hex))).toThrow(refused)

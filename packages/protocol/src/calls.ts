@@ -5,6 +5,8 @@
  * bytes in a batch of writes. Everything else is `[number, …]`. Values travel as the bytes the
  * client encoded; the node hands them on by position, without a view of its own for each.
  */
+import type { AtomicCall, OperationReaders } from './atomic-call.js'
+import { readAtomic, writeOperations } from './atomic-call.js'
 import { protocolError } from './errors.js'
 import { KEY_BYTES_MAX, MESSAGE_BYTES_MAX, PAGE_ENTRIES_MAX, SHARDS_MAX } from './limits.js'
 import type { WireReader } from './wire-reader.js'
@@ -23,6 +25,7 @@ export const CALL_TAGS = {
   touch: 19,
   increment: 20,
   clear: 21,
+  atomic: 22,
 } as const
 
 /** Half-open range of keys: `from` is in it, `to` is the first key beyond (none: to the end). */
@@ -105,8 +108,21 @@ export interface ClearCall extends KeyRange {
 }
 
 export type ReadCall = GetCall | EntryCall | HasCall | ScanCall | CountCall
-export type WriteCall = SetCall | DeleteCall | DeleteIfCall | TouchCall | IncrementCall | ClearCall
+export type WriteCall =
+  | SetCall
+  | DeleteCall
+  | DeleteIfCall
+  | TouchCall
+  | IncrementCall
+  | ClearCall
+  | AtomicCall
 export type Call = ReadCall | WriteCall
+
+const OPERATION_READERS: OperationReaders = {
+  key: readKey,
+  tags: new Set([CALL_TAGS.set, CALL_TAGS.delete, CALL_TAGS.touch, CALL_TAGS.increment]),
+  call: (reader) => readWriteCall(reader) as ReturnType<OperationReaders['call']>,
+}
 
 const NO_EXPIRY: ExpiryRule = { kind: 'none' }
 const KEEP_EXPIRY: ExpiryRule = { kind: 'keep' }
@@ -181,6 +197,10 @@ function writeTagged(writer: WireWriter, call: Call): void {
       writeOptional(writer, call.ttlMs)
       writeOptional(writer, call.min)
       writeOptional(writer, call.max)
+      return
+    case 'atomic':
+      begin(writer, call, 1)
+      writeOperations(writer, call.operations, writeWriteCall)
   }
 }
 
@@ -275,6 +295,9 @@ function readTagged(reader: WireReader, tag: number, fields: number): Call {
         min: readOptional(reader),
         max: readOptional(reader),
       }
+    case CALL_TAGS.atomic:
+      expectFields(tag, fields, 1)
+      return readAtomic(reader, OPERATION_READERS)
     default:
       throw protocolError(`no call has type ${tag}`)
   }

@@ -4,6 +4,7 @@
  * Pure: no I/O, no timers, no clock. Runs in Node and in browsers; `browser.ts` is the same for
  * bundlers, without what only makes it faster in Node.
  */
+export * from './atomic-call.js'
 export * from './batch-body.js'
 export * from './batch-reply.js'
 export * from './calls.js'

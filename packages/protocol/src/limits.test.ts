@@ -30,6 +30,15 @@ test('limits: a batch closed at its soft size → far below a message, also with
   )
 })
 
+test('limits: a batch closed at its soft size, with the largest atomic batch → fits one message', () => {
+  expect(
+    limits.BATCH_BYTES_SOFT +
+      limits.VALUE_BYTES_MAX +
+      limits.CALL_SPARE_BYTES +
+      BATCH_HEADROOM_BYTES,
+  ).toBeLessThan(limits.MESSAGE_BYTES_MAX)
+})
+
 test('limits: a WELCOME with the most shards and children → fits one message', () => {
   const bytesPerShard = 5 + 9
   const bytesPerChild = 1 + 9 + 3

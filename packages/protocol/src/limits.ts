@@ -24,6 +24,15 @@ export const HELLO_BYTES_MAX = 65_536
 /** Most calls in one batch. */
 export const BATCH_CALLS_MAX = 16_384
 
+/** Most operations of one atomic batch. */
+export const ATOMIC_OPERATIONS_MAX = 1_000
+
+/**
+ * What a call may have beside one value of the largest size: its key and options. So the operations
+ * of an atomic batch have at most this many bytes more than the largest value.
+ */
+export const CALL_SPARE_BYTES = 8_192
+
 /** A client closes a batch at this size, so that one large turn becomes several messages. */
 export const BATCH_BYTES_SOFT = 131_072
 

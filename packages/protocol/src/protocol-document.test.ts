@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { runInThisContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
+import type { AtomicOperation } from './atomic-call.js'
+import { atomicCall, CHECK_TAG } from './atomic-call.js'
 import { BATCH_HEADROOM_BYTES, BatchBody, encodeBatch } from './batch-body.js'
 import type { BatchHead } from './batch-body.js'
 import {
@@ -75,14 +77,18 @@ interface SetNotation {
   readonly value: Uint8Array
 }
 
-function callOf(notation: Call | (Call & SetNotation)): Call {
-  if (!('value' in notation)) return notation
+function callOf(notation: Call | AtomicOperation | (Call & SetNotation)): Call {
+  if ('operations' in notation) {
+    return atomicCall(notation.operations.map((each) => callOf(each) as AtomicOperation))
+  }
+  if (!('value' in notation)) return notation as Call
   const { value, ...call } = notation
   return { ...call, source: value, start: 0, end: value.length } as Call
 }
 
 /** With the bytes of a set's value where a message has its place. */
-function notationOf(call: Call): object {
+function notationOf(call: Call | AtomicOperation): object {
+  if (call.type === 'atomic') return { ...call, operations: call.operations.map(notationOf) }
   if (call.type !== 'set') return call
   const { source, start, end, ...rest } = call
   return { ...rest, value: Uint8Array.from(source.subarray(start, end)) }
@@ -169,7 +175,7 @@ describe('protocol document: vectors', () => {
 describe('protocol document: tables', () => {
   test('messages and calls → the numbers of the code', () => {
     const found = Object.fromEntries(rows(/\d{1,2}/u))
-    expect(found).toMatchObject({ ...MESSAGE_TAGS, ...CALL_TAGS })
+    expect(found).toMatchObject({ ...MESSAGE_TAGS, ...CALL_TAGS, check: CHECK_TAG })
   })
 
   test('close codes → those of the code', () => {

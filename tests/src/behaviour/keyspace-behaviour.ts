@@ -3,6 +3,7 @@
  */
 import type { UntypedClient } from '@kv/client'
 import { afterAll, beforeAll, describe } from 'vitest'
+import { describeAtomic } from './atomic.js'
 import { describeConditions } from './conditions.js'
 import { describeCounters } from './counters.js'
 import { describeExpiry } from './expiry.js'
@@ -39,6 +40,7 @@ export function describeKeyspace(home: Home): void {
       describeReadsAndWrites,
       describeManyAtOnce,
       describeConditions,
+      describeAtomic,
       describeCounters,
       describeExpiry,
       describeKeys,

@@ -9,6 +9,7 @@ import {
   BATCH_HEADROOM_BYTES,
   PROTOCOL_VERSION,
   WireWriter,
+  atomicCall,
   decodeClientMessage,
   encodeBatch,
   encodeMessage,
@@ -46,6 +47,15 @@ const WRITES: readonly WriteCall[] = [
   { type: 'increment', key: 'fuzz/counter', by: 1, ttlMs: 5, min: -1, max: 2 ** 40 },
   { type: 'increment', key: 'fuzz/sum', by: 0.5, ttlMs: undefined, min: undefined, max: undefined },
   { type: 'clear', shard: 1, from: BEHIND_ALL_KEYS, to: undefined },
+  atomicCall([
+    { type: 'check', key: '{fuzz}/a', version: 7 },
+    { type: 'check', key: '{fuzz}/b', version: null },
+    { type: 'set', ...SET, key: '{fuzz}/b', expiry: { kind: 'keep' }, ifVersion: undefined },
+    { type: 'touch', key: '{fuzz}/a', ttlMs: 1_000 },
+    { type: 'increment', key: '{fuzz}/n', by: 1, ttlMs: 5, min: -1, max: 2 ** 40 },
+    { type: 'delete', key: '{fuzz}/a' },
+  ]),
+  atomicCall([{ type: 'delete', key: KEY }]),
 ]
 
 const WRITES_OF_ONE_CALL: BatchHead = { kind: 'writes', firstSequence: 9, lowWater: 2 }

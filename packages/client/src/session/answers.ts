@@ -2,7 +2,7 @@
  * Reads answers: each has the shape that its call says (`batch-reply.ts` of the protocol has the
  * table). Any other shape throws `PROTOCOL`. Values are decoded here, into memory of their own.
  */
-import type { WireReader } from '@kv/protocol'
+import type { AtomicOperation, WireReader } from '@kv/protocol'
 import { decodeValue, KEY_BYTES_MAX, KvError, MESSAGE_BYTES_MAX, protocolError } from '@kv/protocol'
 import { quoteKey } from './call-errors.js'
 import type { PendingCall } from './pending-call.js'
@@ -26,6 +26,16 @@ export interface ShardPage {
   readonly items: readonly (FoundEntry | string)[]
   readonly resume: string | undefined
 }
+
+/** A check that did not hold. The node leaves out entries that would make its answer too large. */
+export interface FailedCheck {
+  readonly key: string
+  readonly current: FoundEntry | 'left out' | undefined
+}
+
+export type AtomicAnswer =
+  | { readonly ok: true; readonly version: number; readonly results: readonly unknown[] }
+  | { readonly ok: false; readonly failed: readonly FailedCheck[] }
 
 /** A bound may be the successor of the longest key. */
 const BOUND_BYTES_MAX = KEY_BYTES_MAX + 4
@@ -74,6 +84,8 @@ export class AnswerReader {
         return this.counter()
       case 'scan':
         return this.page(call.keysOnly)
+      case 'atomic':
+        return this.atomic(call.atomic?.operations ?? [])
       case 'count':
       case 'clear':
         reader.tuple(2)
@@ -104,6 +116,46 @@ export class AnswerReader {
     const version = reader.unsigned()
     const expiresAt = reader.unsigned()
     return expiresAt === 0 ? { value, version } : { value, version, expiresAt }
+  }
+
+  private atomic(operations: readonly AtomicOperation[]): AtomicAnswer {
+    const { reader } = this
+    reader.tuple(2)
+    const version = reader.unsigned()
+    if (version === 0) return { ok: false, failed: this.failedChecks(operations) }
+    reader.tuple(operations.length)
+    const results = operations.map(({ type }) => this.atomicResult(type, version))
+    return { ok: true, version, results }
+  }
+
+  private atomicResult(type: AtomicOperation['type'], version: number): unknown {
+    const { reader } = this
+    switch (type) {
+      case 'check':
+        reader.nil()
+        return true
+      case 'set':
+        reader.nil()
+        return { ok: true, version }
+      case 'delete':
+      case 'touch':
+        return reader.boolean()
+      case 'increment':
+        return this.counter()
+    }
+  }
+
+  private failedChecks(operations: readonly AtomicOperation[]): FailedCheck[] {
+    const { reader } = this
+    const count = reader.array(2 * operations.length) / 2
+    return Array.from({ length: count }, () => {
+      const operation = operations[reader.unsigned()]
+      if (operation?.type !== 'check') throw protocolError('a check failed that was not asked for')
+      const { key } = operation
+      if (reader.isNil() || reader.isArray()) return { key, current: this.maybeEntry(key) }
+      if (reader.boolean()) throw protocolError('true where an entry is due')
+      return { key, current: 'left out' }
+    })
   }
 
   private page(keysOnly: boolean): ShardPage {

@@ -6,7 +6,7 @@
  * `proceed` does what has become possible.
  */
 import type { Call, KvError, Refused, Reply, Topology, Welcome } from '@kv/protocol'
-import { BATCH_BYTES_SOFT, VALUE_BYTES_MAX } from '@kv/protocol'
+import { BATCH_BYTES_SOFT, CALL_SPARE_BYTES, VALUE_BYTES_MAX } from '@kv/protocol'
 import type { Clock } from '../clock.js'
 import { Alarm } from '../clock.js'
 import { Backlog } from './backlog.js'
@@ -20,9 +20,6 @@ import { Router } from './router.js'
 import { SequenceLedger } from './sequence-ledger.js'
 import { Settlements } from './settlements.js'
 import { WriteTracker } from './write-tracker.js'
-
-/** Room in a message for the envelope, and the key and options of a call beside its value. */
-const CALL_BYTES_SPARE = 8_192
 
 export interface DeliveryLimits {
   readonly queueBytesMax: number
@@ -129,7 +126,7 @@ export class Delivery {
   /** A connection is ready. */
   onConnected({ limits }: Welcome): void {
     this.valueBytesMax = limits.valueBytesMax
-    const spare = limits.messageBytesMax - limits.valueBytesMax - CALL_BYTES_SPARE
+    const spare = limits.messageBytesMax - limits.valueBytesMax - 2 * CALL_SPARE_BYTES
     this.batcher.batchBytesSoft = Math.max(1, Math.min(BATCH_BYTES_SOFT, spare))
     this.outbox.bytesMax = limits.inFlightBytesMax
     this.outbox.isOpen = true

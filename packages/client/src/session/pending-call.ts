@@ -4,7 +4,7 @@
  * It does not keep what was asked, only where the encoded bytes of it are: sending it again is
  * copying those bytes into another batch, the same for every kind of call.
  */
-import type { Call, KvError, WireWriter } from '@kv/protocol'
+import type { AtomicOperation, Call, KvError, WireWriter } from '@kv/protocol'
 import { CALL_TAGS } from '@kv/protocol'
 
 /** A call of the protocol, or the wait for the first topology, which is never sent. */
@@ -50,6 +50,13 @@ function capture(resolve: Resolve, reject: Reject): void {
 
 function ignore(): void {}
 
+/** What there is to know of an `atomic` beyond its first key. */
+export interface AtomicParts {
+  readonly operations: readonly AtomicOperation[]
+  /** Routing hash of each operation's key. */
+  readonly hashes: readonly number[]
+}
+
 export class PendingCall {
   readonly kind: CallKind
   /** Empty for a call on a shard. */
@@ -65,6 +72,8 @@ export class PendingCall {
   isConditional = false
   /** A `scan` that wants no values. */
   keysOnly = false
+  /** Of an `atomic`. */
+  atomic: AtomicParts | undefined = undefined
   /** Its promise was rejected by an abort after it was sent: it must not be sent again. */
   isAbandoned = false
   /** Position among all calls of the client: the order in which writes must take effect. */

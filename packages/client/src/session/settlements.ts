@@ -29,7 +29,8 @@ export class Settlements {
 
   begin(call: PendingCall): void {
     this.openCount += 1
-    if (call.isWrite) this.books.tracker.begin(call.hash, call.key === '')
+    if (call.atomic !== undefined) this.books.tracker.beginEach(call.atomic.hashes)
+    else if (call.isWrite) this.books.tracker.begin(call.hash, call.key === '')
   }
 
   fulfil(call: PendingCall, value: unknown): void {
@@ -70,7 +71,8 @@ export class Settlements {
   }
 
   private endWrite(call: PendingCall, isSent: boolean): void {
-    this.books.tracker.end(call.hash, call.key === '')
+    if (call.atomic !== undefined) this.books.tracker.endEach(call.atomic.hashes)
+    else this.books.tracker.end(call.hash, call.key === '')
     const { route } = call
     if (route === undefined) return
     route.writesUnanswered -= 1

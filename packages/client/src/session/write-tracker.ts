@@ -23,6 +23,16 @@ export class WriteTracker {
     else this.counts[hash & (BUCKETS - 1)]! += 1
   }
 
+  /** A write was made of the keys with these hashes. */
+  beginEach(hashes: readonly number[]): void {
+    for (const hash of hashes) this.begin(hash, false)
+  }
+
+  /** It has settled. */
+  endEach(hashes: readonly number[]): void {
+    for (const hash of hashes) this.end(hash, false)
+  }
+
   /** It has settled. */
   end(hash: number, ofShard: boolean): void {
     if (ofShard) this.clears -= 1

@@ -1,6 +1,6 @@
 /** Executes calls on a map, as a shard would, for the fake node. */
-import type { Call, CountCall, ClearCall, ScanCall, WireWriter } from '@kv/protocol'
-import { compareKeys, keyAfter, shardOf } from '@kv/protocol'
+import type { AtomicCall, Call, CountCall, ClearCall, ScanCall } from '@kv/protocol'
+import { compareKeys, keyAfter, shardOf, WireWriter } from '@kv/protocol'
 
 interface Stored {
   bytes: Uint8Array
@@ -15,6 +15,8 @@ export class FakeStore {
   stepMax = 1_000
   /** Items handed out by scans so far. */
   itemsScanned = 0
+  /** Whether entries of failed checks are to be asked for. */
+  leavesOutConflicts = false
   private revision = 0
 
   constructor(shardCount: number) {
@@ -81,8 +83,41 @@ export class FakeStore {
         answer.number(value)
         answer.integer(this.revision)
         answer.integer(expiresAt)
+        return
       }
+      case 'atomic':
+        this.atomic(call, answer)
     }
+  }
+
+  /** Not all or nothing if an operation fails: the fake has none that do. */
+  private atomic({ operations }: AtomicCall, answer: WireWriter): void {
+    const failed = operations.flatMap((operation, position) => {
+      if (operation.type !== 'check') return []
+      const current = this.entries.get(operation.key)?.version ?? null
+      return current === operation.version ? [] : [{ position, key: operation.key }]
+    })
+    answer.array(2)
+    if (failed.length > 0) {
+      answer.integer(0)
+      answer.array(2 * failed.length)
+      for (const { position, key } of failed) {
+        answer.integer(position)
+        if (this.leavesOutConflicts) answer.boolean(false)
+        else this.writeEntry(key, answer)
+      }
+      return
+    }
+    const revision = this.revision + 1
+    answer.integer(revision)
+    answer.array(operations.length)
+    for (const operation of operations) {
+      this.revision = revision - 1
+      const result = operation.type === 'check' || operation.type === 'set'
+      if (operation.type !== 'check') this.execute(operation, result ? new WireWriter() : answer)
+      if (result) answer.nil()
+    }
+    this.revision = revision
   }
 
   private set(call: Extract<Call, { type: 'set' }>, answer: WireWriter): void {

@@ -72,6 +72,7 @@ export class Host {
       hasRoom: () => this.budget.hasRoom,
       refusal: () => this.budget.refusal,
       valueBytesMax,
+      shardCount: this.configuration.shardCount,
     })
     this.replies = new ReplyGate((connection, answers) => {
       for (const reply of answers.take()) this.send(connection, answers.batchId, reply)

@@ -1,3 +1,4 @@
+import { atomicCall, shardOf } from '@kv/protocol'
 import type { Call } from '@kv/protocol'
 import { BatchBody } from '@kv/protocol'
 import { describe, expect, test } from 'vitest'
@@ -25,6 +26,7 @@ function start() {
     hasRoom: () => room.isThere,
     refusal: () => room.refusal,
     valueBytesMax: 1_000,
+    shardCount: 16,
   })
   /** Takes a batch; the result tells its answers so far. */
   const take = (body: BatchBody, deadlineMs = 2_000): (() => unknown[]) => {
@@ -143,6 +145,28 @@ describe('write intake: calls that go nowhere', () => {
     const { take } = start()
     const answers = take(writes([setCall('a', 'x'.repeat(1_001)), setCall('b', 'x'.repeat(1_000))]))
     expect(answers()).toEqual(['VALUE_TOO_LARGE not-applied', 1])
+  })
+
+  test('an atomic batch that reaches into another shard → CROSS_SHARD, the shard is not asked', () => {
+    const { shard, take } = start()
+    const [home = '', other = ''] = [0, 1].map((wanted) =>
+      ['a', 'b', 'c', 'd', 'e', 'f'].find((key) => shardOf(key, 2) === wanted),
+    )
+    const answers = take(
+      writes([
+        atomicCall([setCall(home, 'x'), setCall(other, 'y')]),
+        atomicCall([setCall(`${home}{t}`, 'x'), { type: 'check', key: '{t}', version: null }]),
+      ]),
+    )
+    expect(answers()).toEqual(['CROSS_SHARD not-applied', 1])
+    expect(shard.asked).toHaveLength(1)
+  })
+
+  test('an atomic batch with a value larger than this node takes → refused as a whole', () => {
+    const { shard, take } = start()
+    const large = atomicCall([setCall('{t}a', 'x'), setCall('{t}b', 'x'.repeat(1_001))])
+    expect(take(writes([large]))()).toEqual(['VALUE_TOO_LARGE not-applied'])
+    expect(shard.asked).toEqual([])
   })
 
   test('P8: the stored state cannot be read → unavailable, not applied', () => {

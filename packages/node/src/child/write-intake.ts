@@ -13,6 +13,7 @@ import { fault, MOVED_ANSWER, unreadable } from '../shard/answer.js'
 import type { Origin } from '../shard/sequencer/sequencer.js'
 import type { Shard } from '../shard/shard.js'
 import type { BatchAnswers } from './batch-answers.js'
+import { refusalOf } from './call-refusal.js'
 
 const SLICE_CALLS = 2_048
 
@@ -37,6 +38,7 @@ export interface WriteIntakePorts {
   /** Why it will not have room soon, if that is so. */
   refusal(): Error | undefined
   readonly valueBytesMax: number
+  readonly shardCount: number
 }
 
 export class WriteIntake {
@@ -160,14 +162,15 @@ export class WriteIntake {
     const shard = this.ports.shardFor(call, batch.topologyVersion)
     if (shard === undefined) {
       batch.answers.answer(position, MOVED_ANSWER)
-    } else if (call.type === 'set' && call.end - call.start > this.ports.valueBytesMax) {
-      const why = `the value of '${call.key}' has ${call.end - call.start} bytes, this node takes`
-      const answer = fault('VALUE_TOO_LARGE', `${why} ${this.ports.valueBytesMax} at most`)
-      batch.answers.answer(position, answer)
-    } else {
-      this.touched.add(shard)
-      submitTo(shard, call, origin)
+      return
     }
+    const refusal = refusalOf(call, this.ports)
+    if (refusal !== undefined) {
+      batch.answers.answer(position, refusal)
+      return
+    }
+    this.touched.add(shard)
+    submitTo(shard, call, origin)
   }
 }
 

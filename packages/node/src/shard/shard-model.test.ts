@@ -9,7 +9,7 @@ import { nodeFileSystem } from './log/file-system.js'
 import type { Replica } from './replica.js'
 import { inDirectory } from './testing/directory.js'
 import { KEY_PARTS, LONGEST_KEY } from './testing/entries.js'
-import type { Expected, Intent } from './testing/shard-model.js'
+import type { AtomicPart, Expected, Intent } from './testing/shard-model.js'
 import { comparable, ShardModel } from './testing/shard-model.js'
 import { ShardUnderTest } from './testing/shard-under-test.js'
 
@@ -79,7 +79,42 @@ const intent: fc.Arbitrary<Intent> = fc.oneof(
     }),
   },
 )
-const intents = fc.array(intent, { minLength: 1, maxLength: 10 })
+const part: fc.Arbitrary<AtomicPart> = fc.oneof(
+  fc.record({
+    kind: fc.constant('check' as const),
+    key,
+    holds: fc.integer({ min: 0, max: 5 }).map((dice) => dice > 0),
+  }),
+  fc.record({
+    kind: fc.constant('set' as const),
+    key,
+    text,
+    padding: fc.constantFrom(0, 0, 5_000),
+    expiry: fc.constantFrom('none', 'ttl', 'at', 'keep'),
+    ms,
+    condition: fc.constant('none'),
+  }),
+  fc.record({
+    kind: fc.constant('increment' as const),
+    key,
+    by: fc.integer({ min: 0, max: 1 }),
+    ms: optionalMs,
+    max: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
+  }),
+  fc.record({ kind: fc.constant('delete' as const), key, condition: fc.constant('current') }),
+  fc.record({ kind: fc.constant('touch' as const), key, ms: optionalMs }),
+)
+/** Few enough keys that operations meet each other. */
+const atomic: fc.Arbitrary<Intent> = fc
+  .array(part, { minLength: 1, maxLength: 8 })
+  .map((parts) => ({
+    kind: 'atomic',
+    parts: parts.map((each) => ({ ...each, key: KEYS[KEYS.indexOf(each.key) % 4] ?? 'key' })),
+  }))
+const intents = fc.array(
+  fc.oneof({ weight: 6, arbitrary: intent }, { weight: 2, arbitrary: atomic }),
+  { minLength: 1, maxLength: 10 },
+)
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ kind: fc.constant('batch' as const), intents }) },

@@ -1,4 +1,3 @@
-import type { WriteCall } from '@kv/protocol'
 import { encodeValue, WireWriter } from '@kv/protocol'
 import { describe, expect, test } from 'vitest'
 import type { Answer } from '../answer.js'
@@ -13,7 +12,7 @@ import {
   setCall,
 } from '../testing/calls.js'
 import { textHeld, textOf } from '../testing/entries.js'
-import type { Decided, NewestState, Verdict } from './judge.js'
+import type { Decided, NewestState, SingleCall, Verdict } from './judge.js'
 import { judge } from './judge.js'
 
 const NOW_MS = 1_000
@@ -29,7 +28,7 @@ function stateOf(entries: Record<string, Held>, looked: string[] = []): NewestSt
   }
 }
 
-function verdictOn(call: WriteCall, entries: Record<string, Held> = {}): Verdict {
+function verdictOn(call: SingleCall, entries: Record<string, Held> = {}): Verdict {
   return judge(call, stateOf(entries), NOW_MS)
 }
 
@@ -98,7 +97,7 @@ describe('judge: set', () => {
 })
 
 describe('judge: expiry of a set', () => {
-  function expiryOf(call: WriteCall, entries: Record<string, Held> = {}): number | undefined {
+  function expiryOf(call: SingleCall, entries: Record<string, Held> = {}): number | undefined {
     const [effect] = accepted(verdictOn(call, entries)).effects
     return effect?.type === 'put' ? effect.expiresAt : undefined
   }
@@ -189,7 +188,7 @@ describe('judge: touch', () => {
 })
 
 describe('judge: increment', () => {
-  function counterOf(call: WriteCall, entries: Record<string, Held> = {}) {
+  function counterOf(call: SingleCall, entries: Record<string, Held> = {}) {
     const { effects, answer } = accepted(verdictOn(call, entries))
     const [effect] = effects
     const stored = effect?.type === 'put' ? effect.expiresAt : undefined
@@ -227,7 +226,7 @@ describe('judge: increment', () => {
 })
 
 describe('judge: clear', () => {
-  const call: WriteCall = { type: 'clear', shard: 0, from: '', to: undefined }
+  const call: SingleCall = { type: 'clear', shard: 0, from: '', to: undefined }
 
   test('keys in the range → deleted as one entry, their number and where to go on', () => {
     const state = { ...stateOf({}), firstKeys: () => ({ keys: ['a', 'b'], resume: 'c' }) }

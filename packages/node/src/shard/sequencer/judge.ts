@@ -4,7 +4,7 @@
  * Pure but for the state it looks at. The verdict is carried out by the sequencer; a refusal
  * (failed condition, absent key, out of range) changes nothing and is not logged.
  */
-import type { ExpiryRule, WriteCall } from '@kv/protocol'
+import type { AtomicCall, ExpiryRule, WriteCall } from '@kv/protocol'
 import { WireWriter, writeNumberValue } from '@kv/protocol'
 import type { Answer } from '../answer.js'
 import { encoded, fault, writeEntry } from '../answer.js'
@@ -40,9 +40,12 @@ export interface NewestState {
   }
 }
 
+/** `judge-atomic.ts` has the other one. */
+export type SingleCall = Exclude<WriteCall, AtomicCall>
+
 const LATEST_MS = Number.MAX_SAFE_INTEGER
 
-export function judge(call: WriteCall, state: NewestState, nowMs: number): Verdict {
+export function judge(call: SingleCall, state: NewestState, nowMs: number): Verdict {
   switch (call.type) {
     case 'set':
       return judgeSet(call, state, nowMs)

@@ -10,6 +10,7 @@ import {
   writeEntryHead,
   writePut,
   writeRemoval,
+  writeStoredAnswer,
   writeTouch,
 } from './record.js'
 
@@ -163,6 +164,30 @@ describe('record: what is not known is never skipped (P2)', () => {
       writer.text(shape as string)
     }
   }
+})
+
+describe('record: an answer that is stored', () => {
+  const stored = { ...HEAD, resultKind: RESULT_KINDS.stored }
+
+  test('stands behind the effects, and the next entry behind it', () => {
+    const writer = new WireWriter()
+    for (const key of ['a', 'b']) {
+      writeEntryHead(writer, stored, 1)
+      writeRemoval(writer, key, 'delete')
+      writeStoredAnswer(writer, Uint8Array.of(1, 2, 3))
+    }
+    expect(effectsIn(writer.written(), 2).map(({ key }) => key)).toEqual(['a', 'b'])
+  })
+
+  test('is missing, or there where none is due → throws (P8)', () => {
+    const missing = new WireWriter()
+    writeEntryHead(missing, stored, 0)
+    expect(() => effectsIn(missing.written(), 1)).toThrow(KvError)
+    const extra = new WireWriter()
+    writeEntryHead(extra, HEAD, 0)
+    writeStoredAnswer(extra, Uint8Array.of(1))
+    expect(() => effectsIn(extra.written(), 1)).toThrow(KvError)
+  })
 })
 
 describe('record: bodies that are not what was written (P8)', () => {

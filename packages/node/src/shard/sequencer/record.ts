@@ -7,7 +7,8 @@
  *
  *   [kind, client id, sequence number, low-water mark, result kind, [effect, …]]
  *
- * and an effect is `[number, key, …]`. Whoever meets an unknown kind stops: a record is never
+ * and an effect is `[number, key, …]`. Where the answer can't be told from the effects, it follows them
+ * as a binary. Whoever meets an unknown kind stops: a record is never
  * skipped. The client's numbers and the result kind are what exactly-once retries are judged by.
  */
 import type { WireWriter } from '@kv/protocol'
@@ -39,6 +40,8 @@ export const RESULT_KINDS = {
   counter: 3,
   /** The number of effects, for a step of `clear`. */
   count: 4,
+  /** The answer stands behind the effects. */
+  stored: 5,
 } as const
 
 const EFFECTS = { put: 1, delete: 2, expire: 3, touch: 4 } as const
@@ -55,15 +58,20 @@ export interface EntryHead {
   readonly resultKind: (typeof RESULT_KINDS)[keyof typeof RESULT_KINDS]
 }
 
-/** Begins an entry; `effectCount` effects must follow. */
+/** Begins an entry; `effectCount` effects must follow, and a `stored` answer. */
 export function writeEntryHead(writer: WireWriter, head: EntryHead, effectCount: number): void {
-  writer.array(6)
+  writer.array(head.resultKind === RESULT_KINDS.stored ? 7 : 6)
   writer.integer(head.kind)
   writer.integer(head.clientId)
   writer.integer(head.sequence)
   writer.integer(head.lowWater)
   writer.integer(head.resultKind)
   writer.array(effectCount)
+}
+
+/** Writes the answer of an entry whose result kind is `stored`. */
+export function writeStoredAnswer(writer: WireWriter, answer: Uint8Array): void {
+  writer.binary(answer)
 }
 
 /** A value to be stored under a key: `source[start, end)`. */
@@ -120,17 +128,19 @@ export function readEntries(
   const reader = new WireReader(body)
   const memory = { bytes: body }
   for (let revision = firstRevision; revision < firstRevision + count; revision += 1) {
-    readEntryHead(reader)
+    const hasAnswer = readEntryHead(reader)
     const effectCount = reader.array(EFFECTS_MAX)
     for (let index = 0; index < effectCount; index += 1) {
       onEffect(readEffect(reader, memory, revision))
     }
+    if (hasAnswer) reader.binaryLength(VALUE_BYTES_MAX)
   }
   reader.finish()
 }
 
-function readEntryHead(reader: WireReader): void {
-  reader.tuple(6)
+/** Returns whether a stored answer follows the effects. */
+function readEntryHead(reader: WireReader): boolean {
+  const fields = reader.array(7)
   const kind = reader.unsigned()
   if (kind !== ENTRY_KINDS.write && kind !== ENTRY_KINDS.epochStart && kind !== ENTRY_KINDS.noop) {
     throw protocolError(`an entry has kind ${kind}, which this version does not know`)
@@ -138,7 +148,9 @@ function readEntryHead(reader: WireReader): void {
   reader.unsigned()
   reader.unsigned()
   reader.unsigned()
-  reader.unsigned()
+  const hasAnswer = reader.unsigned() === RESULT_KINDS.stored
+  if (fields !== (hasAnswer ? 7 : 6)) throw protocolError(`an entry has ${fields} fields`)
+  return hasAnswer
 }
 
 function readEffect(reader: WireReader, memory: { bytes: Uint8Array }, version: number): Effect {

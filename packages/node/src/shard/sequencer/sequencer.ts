@@ -14,8 +14,10 @@ import { fault, MOVED_ANSWER } from '../answer.js'
 import { Group } from './group.js'
 import type { Held } from '../held.js'
 import { tombstone, visibleAt } from '../held.js'
-import type { Decided, NewestState } from './judge.js'
+import type { Decided, Verdict } from './judge.js'
 import { judge } from './judge.js'
+import type { AtomicState } from './judge-atomic.js'
+import { judgeAtomic } from './judge-atomic.js'
 import { LogNoRoom } from '../log/errors.js'
 import {
   ENTRY_KINDS,
@@ -23,6 +25,7 @@ import {
   writeEntryHead,
   writePut,
   writeRemoval,
+  writeStoredAnswer,
   writeTouch,
 } from './record.js'
 
@@ -76,7 +79,9 @@ export interface SequencerPorts {
   onFailure(error: Error): void
 }
 
-export class Sequencer implements NewestState {
+type Accepted = Extract<Verdict, { accepted: true }>
+
+export class Sequencer implements AtomicState {
   private readonly ports: SequencerPorts
   private readonly pending = new Map<string, Held>()
   /** Groups not handed to the log yet, in order; the last one gathers. */
@@ -100,6 +105,11 @@ export class Sequencer implements NewestState {
   get pendingBytes(): number {
     const gathering = this.groups.reduce((bytes, group) => bytes + group.memoryBytes, 0)
     return gathering + (this.inFlight?.memoryBytes ?? 0)
+  }
+
+  /** Revision of the newest entry, committed or not. */
+  get newestRevision(): number {
+    return this.nextRevision - 1
   }
 
   /** The newest entry of a key, committed or not. */
@@ -151,14 +161,16 @@ export class Sequencer implements NewestState {
       origin.answers.answer(origin.position, MOVED_ANSWER)
       return
     }
-    const verdict = judge(call, this, origin.nowMs)
+    const { nowMs } = origin
+    const verdict =
+      call.type === 'atomic' ? judgeAtomic(call, this, nowMs) : judge(call, this, nowMs)
     if (!verdict.accepted) {
       this.answerInOrder(origin.answers, origin.position, verdict.answer)
       return
     }
-    const revision = this.enter(verdict.effects, origin, verdict.resultKind)
+    const answer = this.enter(verdict, origin)
     const group = this.groups.at(-1) as Group
-    group.answerAfterCommit(origin.answers, origin.position, verdict.answer(revision))
+    group.answerAfterCommit(origin.answers, origin.position, answer)
   }
 
   /**
@@ -188,15 +200,16 @@ export class Sequencer implements NewestState {
       }
     }
     if (effects.length === 0) return
-    this.enter(effects, { clientId: 0, sequence: 0, lowWater: 0 }, RESULT_KINDS.none)
+    const entry = { effects, resultKind: RESULT_KINDS.none, answer: () => true }
+    this.enter(entry, { clientId: 0, sequence: 0, lowWater: 0 })
     this.flush()
   }
 
+  /** Gives an entry the next revision. Returns the answer to who asked for it. */
   private enter(
-    effects: readonly Decided[],
+    { effects, resultKind, answer: answerOf }: Omit<Accepted, 'accepted'>,
     origin: { clientId: number; sequence: number; lowWater: number },
-    resultKind: (typeof RESULT_KINDS)[keyof typeof RESULT_KINDS],
-  ): number {
+  ): Answer {
     const group = this.gathering()
     const revision = this.nextRevision
     const { clientId, sequence, lowWater } = origin
@@ -207,8 +220,10 @@ export class Sequencer implements NewestState {
       group.effect(effect.key, held)
       this.pending.set(effect.key, held)
     }
+    const answer = answerOf(revision)
+    if (resultKind === RESULT_KINDS.stored) writeStoredAnswer(group.writer, answer as Uint8Array)
     this.sequenced(group)
-    return revision
+    return answer
   }
 
   private gathering(): Group {

@@ -34,15 +34,19 @@ export interface EntryAnswer {
 /** `undefined`: no such entry. Throws if the answer is a fault. */
 export function readEntryAnswer(answer: Answer): EntryAnswer | undefined {
   const reader = readerOf(answer)
+  const entry = readEntryFrom(reader)
+  reader.finish()
+  return entry
+}
+
+export function readEntryFrom(reader: WireReader): EntryAnswer | undefined {
   if (reader.skipNil()) return undefined
   reader.tuple(3)
-  const entry = {
+  return {
     version: reader.unsigned(),
     expiresAt: reader.unsigned(),
     text: readText(reader),
   }
-  reader.finish()
-  return entry
 }
 
 export function readValueAnswer(answer: Answer): string | undefined {

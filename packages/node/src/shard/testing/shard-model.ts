@@ -2,8 +2,9 @@
  * What a shard is to its clients: a map of entries and the last revision. It knows nothing of
  * logs, overlays or stored state, and says for each call what the shard must answer.
  */
-import type { Call, ExpiryRule } from '@kv/protocol'
+import type { Call, ExpiryRule, WireReader } from '@kv/protocol'
 import type { Answer } from '../answer.js'
+import { readAtomicAnswer, takeAtomic } from './atomic-model.js'
 import type { EntryAnswer } from './calls.js'
 import {
   faultOf,
@@ -11,6 +12,7 @@ import {
   readCountAnswer,
   readCounterAnswer,
   readEntryAnswer,
+  readEntryFrom,
   readPageAnswer,
   readValueAnswer,
   setCall,
@@ -64,6 +66,25 @@ interface RangeIntent {
   readonly keysOnly: boolean
 }
 
+interface CheckPart {
+  readonly kind: 'check'
+  readonly key: string
+  readonly holds: boolean
+}
+
+/** An operation of an atomic batch; a set is without condition. */
+export type AtomicPart =
+  | CheckPart
+  | SetIntent
+  | IncrementIntent
+  | (DeleteIntent & { readonly kind: 'delete' })
+  | TouchIntent
+
+interface AtomicIntent {
+  readonly kind: 'atomic'
+  readonly parts: readonly AtomicPart[]
+}
+
 /** A call before it is known what it will meet. */
 export type Intent =
   | SetIntent
@@ -72,6 +93,7 @@ export type Intent =
   | TouchIntent
   | LookIntent
   | RangeIntent
+  | AtomicIntent
 
 interface ModelEntry extends EntryAnswer {
   readonly counter: number | undefined
@@ -90,7 +112,7 @@ const SCAN_LIMIT = 1_000
 export class ShardModel {
   readonly shard: number
   revision: number
-  private readonly entries: Map<string, ModelEntry>
+  private entries: Map<string, ModelEntry>
 
   constructor(shard: number, revision: number, entries: Iterable<[string, ModelEntry]> = []) {
     this.shard = shard
@@ -143,6 +165,37 @@ export class ShardModel {
       case 'count':
       case 'scan':
         return this.walk(intent, nowMs)
+      case 'atomic':
+        return this.atomic(intent, nowMs)
+    }
+  }
+
+  /** Tried on a copy, in which every operation takes the same revision. */
+  private atomic({ parts }: AtomicIntent, nowMs: number): Expected {
+    const trial = this.copy()
+    const expected = takeAtomic(parts, this.trial(nowMs), {
+      ...trial.trial(nowMs),
+      try: (part) => {
+        trial.revision = this.revision
+        return trial.take(part, nowMs)
+      },
+    })
+    if (expected.isLogged) {
+      this.revision += 1
+      this.entries = trial.entries
+    }
+    return expected
+  }
+
+  private trial(nowMs: number): Parameters<typeof takeAtomic>[1] {
+    return {
+      revision: this.revision,
+      versionOf: (key) => this.find(key, nowMs)?.version ?? null,
+      shown: (key) => shown(this.find(key, nowMs)),
+      isAbsent: (key) => !this.entries.has(key),
+      try: () => {
+        throw new Error('only a copy is tried on')
+      },
     }
   }
 
@@ -290,6 +343,8 @@ export function comparable(call: Call, answer: Answer): unknown {
       return readCountAnswer(answer)
     case 'increment':
       return readCounterAnswer(answer)
+    case 'atomic':
+      return readAtomicAnswer(call, answer, (reader: WireReader) => shown(readEntryFrom(reader)))
     case 'set':
     case 'deleteIf':
       return typeof answer === 'number' || answer === true ? answer : shown(readEntryAnswer(answer))
