@@ -43,19 +43,15 @@ describe('a torn tail', () => {
     expect(await client.getMany([FIRST, SECOND, THIRD, ELSEWHERE])).toEqual([1, 2, 3, 'there'])
   })
 
-  test('the last frame half written → cut; the frames before it are there (P8)', async () => {
+  test('the last block of a journal half written → cut; the blocks before it are there (P1, P8)', async () => {
     const scene = sceneOfTest()
     const directory = await crashed(scene)
-    const log = LogFile.newestOf(directory, SHARD)
-    const start = log.find(THIRD)
-    log.fill(start, new Uint8Array(log.end - start))
+    const journal = LogFile.journalWith(directory, record(FIRST))
+    journal.fill(journal.end - 20, new Uint8Array(20))
     const { client } = await opened(scene, directory)
-    expect(await client.getMany([FIRST, SECOND, THIRD, ELSEWHERE])).toEqual([
-      1,
-      2,
-      undefined,
-      'there',
-    ])
+    expect(await client.getMany([FIRST, SECOND, ELSEWHERE])).toEqual([1, 2, 'there'])
+    // Its frame may be in the block that was torn here.
+    expect(await client.get(THIRD)).toBeOneOf([3, undefined])
     const { version } = await client.set(THIRD, 'again')
     expect(await client.getEntry(THIRD)).toEqual({ key: THIRD, value: 'again', version })
   })
@@ -65,12 +61,22 @@ describe('damage', () => {
   test('one bit of an early frame → that shard is reported with file and offset and not served, others are (P8)', async () => {
     const scene = sceneOfTest()
     const directory = await crashed(scene)
-    const log = LogFile.newestOf(directory, SHARD)
-    log.flip(log.find(FIRST))
+    const journal = LogFile.journalWith(directory, record(FIRST))
+    journal.flip(journal.find(record(FIRST)))
     const { node, client } = await opened(scene, directory)
     expect(await seenOf(node, client)).toEqual(REPORTED_AND_NOT_SERVED)
-    expect(reasonOf(node)).toContain(log.path)
+    expect(reasonOf(node)).toContain(LogFile.newestOf(directory, SHARD).path)
     expect(reasonOf(node)).toMatch(/at byte \d+/)
+  })
+
+  test('a journal is gone after an unclean end → its shards are damaged, not silently older (P8)', async () => {
+    const scene = sceneOfTest()
+    const directory = await crashed(scene)
+    rmSync(LogFile.journalWith(directory, record(FIRST)).path)
+    const node = await scene.startNode({ dataDir: directory, children: 1, shards: SHARDS })
+    const states = node.topology().shards.map(({ state }) => state)
+    expect(states).toEqual(states.map(() => 'damaged'))
+    expect(reasonOf(node)).toContain('missing-journal')
   })
 
   test('one bit of a segment header → that shard alone is not served (P8)', async () => {
@@ -133,6 +139,11 @@ describe('damage', () => {
     })
   })
 })
+
+/** A key as it stands in a record: others may begin with the same text. */
+function record(key: string): string {
+  return `${String.fromCodePoint(0xa0 + key.length)}${key}`
+}
 
 /** A directory with writes of several frames, of which each was acknowledged, after a crash. */
 async function crashed(scene: Scene): Promise<string> {

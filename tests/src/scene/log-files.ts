@@ -25,6 +25,15 @@ export class LogFile {
     return new LogFile(join(directory, newest))
   }
 
+  /** The file of a journal that holds `text`. */
+  static journalWith(dataDir: string, text: string): LogFile {
+    const directory = join(dataDir, 'journals')
+    const files = readdirSync(directory).map((name) => new LogFile(join(directory, name)))
+    const found = files.find(({ bytes }) => bytes.includes(text, 0, 'latin1'))
+    if (found === undefined) throw new Error(`no journal in ${directory} holds ${text}`)
+    return found
+  }
+
   /** Where the first frame begins. */
   get start(): number {
     return SEGMENT_HEADER_BYTES
@@ -38,7 +47,7 @@ export class LogFile {
   }
 
   find(text: string): number {
-    const offset = this.bytes.indexOf(text)
+    const offset = this.bytes.indexOf(text, 0, 'latin1')
     if (offset < 0) throw new Error(`${this.path} does not hold ${text}`)
     return offset
   }

@@ -9,6 +9,8 @@ import type { ChildReport, Configuration, FromChild, ReplicaPlace } from '../lin
 import type { DataLink, LinkFrame, LinkRequest } from '../link/data-link.js'
 import type { Clock } from '../shard/clock.js'
 import { monotonicClock } from '../shard/clock.js'
+import { Journals } from '../shard/journal/journals.js'
+import { nodeFileSystem } from '../shard/log/file-system.js'
 import { isDamage } from '../shard/replica.js'
 import { Shard } from '../shard/shard.js'
 import { BatchAnswers } from './batch-answers.js'
@@ -40,6 +42,8 @@ export class Host {
   private readonly shards = new Map<number, Shard>()
   /** By shard: the topology with which it was opened here last. */
   private readonly writableSince = new Map<number, number>()
+  /** By volume: a failing disk must not stop the logs of another. */
+  private readonly journals = new Map<string, Journals>()
   private readonly clients = new Map<number, Client>()
   private readonly budget: OverlayBudget
   private readonly rounds: CommitRounds
@@ -207,7 +211,7 @@ export class Host {
 
   /** Opens a replica as primary; reports `opened` or `failed`. */
   async open(place: ReplicaPlace): Promise<void> {
-    const { shard: id, epoch, directory, create } = place
+    const { shard: id, epoch, volume, directory, create } = place
     try {
       const shard = await Shard.open({
         shard: id,
@@ -216,6 +220,7 @@ export class Host {
         create,
         clusterId: this.configuration.clusterId,
         clock: this.clock,
+        journals: this.journalsOf(volume),
         pace: (append) => this.rounds.take(append),
         onFailure: (error) => {
           void this.fail(id, epoch, error)
@@ -227,6 +232,15 @@ export class Host {
     } catch (error) {
       this.reportFailure(id, epoch, error as Error)
     }
+  }
+
+  private journalsOf(volume: string): Journals {
+    const { childId } = this.configuration
+    const known = this.journals.get(volume)
+    if (known !== undefined) return known
+    const made = new Journals({ files: nodeFileSystem, volume, childId })
+    this.journals.set(volume, made)
+    return made
   }
 
   /** The shard can't go on: lets go of it, so that it can be opened again, here or elsewhere. */
@@ -271,5 +285,6 @@ export class Host {
     const closing = [...this.shards.values()]
     this.shards.clear()
     await Promise.all(closing.map((shard) => shard.close()))
+    await Promise.all([...this.journals.values()].map((journals) => journals.close()))
   }
 }

@@ -256,6 +256,7 @@ export class Coordinator {
       pulse: { intervalMs: PING_INTERVAL_MS, timeoutMs: settings.pingTimeoutMs },
       log: settings.log,
       configurationOf: (child) => this.configurationOf(child),
+      volumeOf: () => settings.dataDir,
       directoryOf: (shard) => this.directoryOf(shard),
       persist: (changed) => this.persist(changed),
       listener: {

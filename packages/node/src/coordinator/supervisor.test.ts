@@ -111,6 +111,7 @@ function createSupervisor(children: number): Supervisor {
       limits: { valueBytesMax: 1, overlayBytesMax: 1 },
       logLevel: 'silent',
     }),
+    volumeOf: () => '/data',
     directoryOf: (shard) => `/data/shards/${shard}/0`,
     persist: (changed) => persist(recordOf(changed)),
     listener: {

@@ -43,6 +43,7 @@ export interface SupervisorSettings {
   readonly log: Logger
   readonly configurationOf: (child: number) => Configuration
   /** Where the shard's copy lives. */
+  readonly volumeOf: (shard: number) => string
   readonly directoryOf: (shard: number) => string
   /** Makes durable what of the state is to outlive this process; does nothing if it is already. */
   readonly persist: (state: NodeState) => Promise<void>
@@ -199,6 +200,7 @@ export class Supervisor {
           epoch: step.epoch,
           // It is published as open with the next version at the earliest.
           topologyVersion: this.current.published.version + 1,
+          volume: this.settings.volumeOf(step.shard),
           directory: this.settings.directoryOf(step.shard),
           create: !shard.isCreated,
         }

@@ -40,6 +40,8 @@ export interface ReplicaPlace {
    * one was on its way when the shard was elsewhere; what its client sent before may be there still.
    */
   readonly topologyVersion: number
+  /** Directory of the volume that the replica is on. */
+  readonly volume: string
   readonly directory: string
   /** Whether the replica is new. An absent directory is damage otherwise, never a new shard. */
   readonly create: boolean

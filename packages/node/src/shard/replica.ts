@@ -15,6 +15,8 @@ import { nodeFileSystem } from './log/file-system.js'
 import type { LogFrame } from './log/frame.js'
 import { lastRevisionOf } from './log/frame.js'
 import { Log } from './log/log.js'
+import type { JournalMember } from './journal/journal-member.js'
+import type { Journals } from './journal/journals.js'
 import { Overlay } from './overlay/overlay.js'
 import type { Effect } from './sequencer/record.js'
 import { readEntries } from './sequencer/record.js'
@@ -36,25 +38,31 @@ export interface ReplicaOptions {
   /** Called when the log has room again after it had none. */
   readonly onRoom?: () => void
   readonly fileSystem?: LogFileSystem
+  /** Where frames become durable before they are in the log's segments. */
+  readonly journals?: Journals
 }
 
 /** Opens or creates a replica. Rejects with what `isDamage` tells apart. */
 export async function openReplica(options: ReplicaOptions): Promise<Replica> {
-  const { directory, clusterId, shard } = options
+  const { directory, clusterId, shard, journals } = options
+  const logDirectory = join(directory, 'log')
   await prepareDirectory(options)
   const logOptions = {
-    directory: join(directory, 'log'),
+    directory: logDirectory,
     clusterId,
     shard,
     ...(options.onRoom === undefined ? {} : { onRoom: options.onRoom }),
     ...(options.fileSystem === undefined ? {} : { fileSystem: options.fileSystem }),
   }
   if (options.create) await (await Log.create(logOptions)).close()
+  else await journals?.restore(shard, logDirectory)
+  const journal = await journals?.memberFor(shard, logDirectory)
   const state = openState(join(directory, 'state'), { clusterId, shard })
   const overlay = new Overlay()
   try {
     const log = await Log.open({
       ...logOptions,
+      ...(journal === undefined ? {} : { journal }),
       replayAfter: state.marks.appliedRevision,
       onFrame: (frame) => {
         replay(frame, overlay, state)
@@ -67,9 +75,19 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
           `the log ends at ${log.lastRevision}`,
       )
     }
+    await bind(journal, log)
     return { log, state, overlay }
   } catch (error) {
     await state.close()
+    throw error
+  }
+}
+
+async function bind(journal: JournalMember | undefined, log: Log): Promise<void> {
+  try {
+    await journal?.bind(log)
+  } catch (error) {
+    await log.close()
     throw error
   }
 }

@@ -55,7 +55,9 @@ export class HostUnderTest {
 
   open(epoch: number = 1): Promise<void> {
     const { directory, topologyVersion } = this
-    return this.host.open({ shard: 0, epoch, topologyVersion, directory, create: epoch === 1 })
+    const create = epoch === 1
+    const volume = this.root
+    return this.host.open({ shard: 0, epoch, topologyVersion, volume, directory, create })
   }
 
   connect(connection: number = 1): void {

@@ -54,7 +54,13 @@ export async function createDirectory(creation: Creation): Promise<ActiveSegment
       previous: start.position,
       epochs: start.epochs,
     }
-    return await ActiveSegment.begin(files, directory, { path, file, capacityBytes }, header)
+    return await ActiveSegment.begin(
+      files,
+      directory,
+      { path, file, capacityBytes },
+      header,
+      undefined,
+    )
   } catch (error) {
     await file.close()
     await removeLeftover(files, path)

@@ -27,6 +27,9 @@ export const DAMAGE = {
   'wrong-jump': 'the frame says that it begins with a jump, but it does not',
   'unknown-flags': 'the frame carries flags that this version does not know',
   'wrong-end': 'the segment ends elsewhere than recorded',
+  'missing-journal': 'the journal that may hold the newest frames of the log is not there',
+  'bad-journal-block': 'a block of the journal is not readable although valid blocks follow it',
+  'bad-journal-frame': 'the frame that belongs here is not readable in the journal that holds it',
   'bad-closing-mark': 'the record of the clean close is not readable',
 } as const
 

@@ -3,8 +3,9 @@
  * (P1), read back in order, dropped from the old end in whole segments.
  *
  * An append is one write at a known place: the frame is encoded in the caller's buffer, the file has
- * its full size already, and it is open such that a write is durable when it returns. Only a roll to
- * the next segment and the first append after opening do more.
+ * its full size already, and it is open such that a write is durable when it returns. With a journal
+ * that file is the journal's, shared with other logs, and the segment is written behind. Only a roll
+ * to the next segment and the first append after opening do more.
  *
  * The log does not know what frames contain, decides nothing about epochs, and never cuts itself
  * while it is open: after a failure it is opened again, if need be with `cutAfter`.
@@ -46,6 +47,7 @@ export class Log {
   #writing: Promise<void> = Promise.resolve()
   #dropping: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
+  #isClosedCleanly = false
 
   private constructor(settings: LogSettings, opened: OpenedLog) {
     const { files, directory, schedule, onRoom } = settings
@@ -122,7 +124,8 @@ export class Log {
 
   /**
    * Appends the frame whose body lies in `buffer` at `FRAME_HEADER_BYTES`; the header is written in
-   * front of it. Resolves when the frame is durable. The buffer belongs to the log until then.
+   * front of it. Resolves when the frame is durable. The buffer must not change any more: what is
+   * written behind is written from it.
    */
   append(
     buffer: Buffer,
@@ -158,6 +161,18 @@ export class Log {
       }
     } finally {
       await reader.close()
+    }
+  }
+
+  /** Resolves when every frame is in its segment, durably, and the journal is not needed for it. */
+  async writeOut(): Promise<void> {
+    await this.#closing
+    if (this.#isClosedCleanly) return
+    if (this.#failure !== undefined) throw this.#failure
+    try {
+      await this.#segments.active.writeOut()
+    } catch (error) {
+      throw this.#fail(error)
     }
   }
 
@@ -229,20 +244,28 @@ export class Log {
   }
 
   async #roll(frameBytes: number): Promise<void> {
-    const { files, directory, clusterId, shard } = this.#settings
+    const { files, directory, clusterId, shard, journal } = this.#settings
     const full = this.#segments.active
+    // A complete segment is whole for everybody who reads its file.
+    await full.writeOut()
     const prepared = await this.#next.take(this.#nextCapacityBytes(full, frameBytes))
     try {
       this.#assertUsable()
-      const next = await ActiveSegment.begin(files, directory, prepared, {
-        clusterId,
-        shard,
-        salt: newSalt(),
-        capacityBytes: prepared.capacityBytes,
-        ordinal: full.isEmpty ? full.segment.ordinal : full.segment.ordinal + 1,
-        previous: this.#last,
-        epochs: this.#epochs,
-      })
+      const next = await ActiveSegment.begin(
+        files,
+        directory,
+        prepared,
+        {
+          clusterId,
+          shard,
+          salt: newSalt(),
+          capacityBytes: prepared.capacityBytes,
+          ordinal: full.isEmpty ? full.segment.ordinal : full.segment.ordinal + 1,
+          previous: this.#last,
+          epochs: this.#epochs,
+        },
+        journal,
+      )
       this.#segments.roll(next)
     } catch (error) {
       await prepared.file.close()
@@ -285,7 +308,10 @@ export class Log {
     try {
       await this.#next.stop()
       await this.#dropping
+      await active.writeOut()
       if (!this.#isMarked) await this.#writeMark()
+      this.#isClosedCleanly = true
+      await this.#settings.journal?.release()
     } finally {
       await active.close()
     }

@@ -16,6 +16,7 @@ import { withEpoch, type EpochStart } from './epoch-table.js'
 import { LogDamage, LogRefused } from './errors.js'
 import { hasCode, type LogFileSystem } from './file-system.js'
 import { lastRevisionOf, type LogFrame } from './frame.js'
+import type { FrameJournal } from './frame-journal.js'
 import type { LogPosition } from './position.js'
 import { cutSegment, recoverSegment } from './recovery.js'
 import type { RecoveredSegment, SegmentPlace } from './recovery.js'
@@ -40,6 +41,7 @@ export interface Opening extends LogIdentity {
   /** Frames after this revision are removed. It must be the last revision of a frame. */
   readonly cutAfter: number | undefined
   readonly onFrame: (frame: LogFrame) => void
+  readonly journal: FrameJournal | undefined
 }
 
 export interface OpenedLog {
@@ -78,7 +80,7 @@ export async function openDirectory(opening: Opening): Promise<OpenedLog> {
   if (!isMarked) await rewrite(files, directory, segment, end.bytes.subarray(0, end.endBytes))
   return {
     complete: found.slice(0, end.index).map((each) => each.segment),
-    active: await openActive(files, directory, segment, end.endBytes),
+    active: await openActive(opening, segment, end.endBytes),
     last: end.last,
     epochs: end.epochs,
     isMarked,
@@ -86,8 +88,7 @@ export async function openDirectory(opening: Opening): Promise<OpenedLog> {
 }
 
 async function openActive(
-  files: LogFileSystem,
-  directory: string,
+  { files, directory, journal }: Opening,
   segment: Segment,
   endBytes: number,
 ): Promise<ActiveSegment> {
@@ -99,7 +100,7 @@ async function openActive(
     await file.close()
     throw error
   }
-  return new ActiveSegment(segment, file, endBytes)
+  return new ActiveSegment(segment, file, endBytes, journal)
 }
 
 /** The names in the directory, without the temporary files of a crash, which are removed. */

@@ -2,6 +2,7 @@
 import { LogMisuse } from './errors.js'
 import { nodeFileSystem, type LogFileSystem } from './file-system.js'
 import { FRAME_HEADER_BYTES, type LogFrame } from './frame.js'
+import type { FrameJournal } from './frame-journal.js'
 import type { LogStart } from './creation.js'
 import type { Schedule } from './next-segment.js'
 import { CLUSTER_ID_BYTES_MAX, SEGMENT_HEADER_BYTES } from './segment-header.js'
@@ -17,6 +18,8 @@ export interface LogOptions {
   readonly clusterId: string
   readonly shard: number
   readonly fileSystem?: LogFileSystem
+  /** Where frames become durable first. None: each is written to its segment at once. */
+  readonly journal?: FrameJournal
   readonly segmentBytesMin?: number
   readonly segmentBytesMax?: number
   readonly frameBytesMax?: number
@@ -46,9 +49,10 @@ export interface OpenLogOptions extends LogOptions {
   readonly cutAfter?: number
 }
 
-export type LogSettings = Required<
-  Omit<LogOptions, 'fileSystem'> & { readonly files: LogFileSystem }
->
+export type LogSettings = Required<Omit<LogOptions, 'fileSystem' | 'journal'>> & {
+  readonly files: LogFileSystem
+  readonly journal: FrameJournal | undefined
+}
 
 export function settingsOf(options: LogOptions): LogSettings {
   const settings: LogSettings = {
@@ -56,6 +60,7 @@ export function settingsOf(options: LogOptions): LogSettings {
     clusterId: options.clusterId,
     shard: options.shard,
     files: options.fileSystem ?? nodeFileSystem,
+    journal: options.journal,
     segmentBytesMin: options.segmentBytesMin ?? SEGMENT_BYTES_MIN,
     segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
     frameBytesMax: options.frameBytesMax ?? FRAME_BYTES_MAX,

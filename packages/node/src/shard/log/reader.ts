@@ -29,6 +29,8 @@ export interface ReaderSource {
   /** The last segment that begins at or before `revision`. */
   segmentFor(revision: number): Segment | undefined
   durableEnd(segment: Segment): DurableEnd
+  /** Resolves when the file of a segment holds everything before `endBytes`. */
+  writeOut(segment: Segment, endBytes: number): Promise<void>
 }
 
 interface OpenSegment {
@@ -66,7 +68,10 @@ export class LogReader {
         await this.close()
         continue
       }
-      if (end.kind === 'bytes' && open.offset >= end.bytes) return undefined
+      if (end.kind === 'bytes') {
+        if (open.offset >= end.bytes) return undefined
+        await this.#source.writeOut(open.segment, end.bytes)
+      }
       const frame = await this.#readFrame(open, end)
       if (open.position.revision < this.#wantedRevision) continue
       this.#wantedRevision = open.position.revision + 1

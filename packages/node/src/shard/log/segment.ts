@@ -7,6 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { isUsableSalt } from './frame.js'
 import type { LogFile, LogFileSystem } from './file-system.js'
+import type { FrameJournal } from './frame-journal.js'
 import type { LogPosition } from './position.js'
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.js'
 import { withFile, writeWhole, writeZeros } from './whole-io.js'
@@ -26,6 +27,15 @@ export interface PreparedFile {
   readonly file: LogFile
   readonly capacityBytes: number
 }
+
+/** A longer frame is written to its segment at once: writing it twice would cost more than a sync. */
+const JOURNALED_FRAME_BYTES_MAX = 131_072
+
+/** Frames are written behind once they are so many bytes together: few syncs, and little memory. */
+const WRITE_OUT_BYTES = 262_144
+
+/** When so much waits for the file, appends wait too. */
+const BEHIND_BYTES_MAX = 4 * WRITE_OUT_BYTES
 
 const SEGMENT_NAME = /^(\d{20})\.log$/
 const TEMPORARY_SUFFIX = '.tmp'
@@ -89,17 +99,37 @@ export async function removeLeftover(files: LogFileSystem, path: string): Promis
   }
 }
 
-/** The segment that is being written. It knows bytes, not revisions. */
+/**
+ * The segment that is being written. It knows bytes, not revisions.
+ *
+ * With a journal, a frame is durable there first and is *written behind*: it waits in memory until
+ * enough has gathered for one write, or until somebody needs it in the file.
+ */
 export class ActiveSegment {
   readonly segment: Segment
   readonly #file: LogFile
+  readonly #journal: FrameJournal | undefined
   #endBytes: number
+  /** Up to here the file holds what it should, durably. */
+  #writtenBytes: number
+  /** Frames that are durable in the journal and not in the file yet. */
+  #behind: Buffer[] = []
+  #writing: Promise<void> | undefined
+  /** Why frames could not be written behind; they are in the journal only. */
+  #failure: { readonly cause: unknown } | undefined
 
   /** `file` is open for durable writes and belongs to this object from here on. */
-  constructor(segment: Segment, file: LogFile, endBytes: number) {
+  constructor(
+    segment: Segment,
+    file: LogFile,
+    endBytes: number,
+    journal: FrameJournal | undefined,
+  ) {
     this.segment = segment
     this.#file = file
     this.#endBytes = endBytes
+    this.#writtenBytes = endBytes
+    this.#journal = journal
   }
 
   /** Turns a prepared file into a segment of its own name. An empty one of that name is replaced. */
@@ -108,12 +138,14 @@ export class ActiveSegment {
     directory: string,
     prepared: PreparedFile,
     header: SegmentHeader,
+    journal: FrameJournal | undefined,
   ): Promise<ActiveSegment> {
     const path = join(directory, segmentName(header.previous.revision + 1))
     await writeWhole(prepared.file, encodeSegmentHeader(header), 0)
     await files.rename(prepared.path, path)
     await files.syncDirectory(directory)
-    return new ActiveSegment(describeSegment(path, header), prepared.file, SEGMENT_HEADER_BYTES)
+    const segment = describeSegment(path, header)
+    return new ActiveSegment(segment, prepared.file, SEGMENT_HEADER_BYTES, journal)
   }
 
   /** Where the next frame goes; everything before it is durable. */
@@ -134,10 +166,63 @@ export class ActiveSegment {
     return this.#endBytes + frameBytes <= this.segment.capacityBytes
   }
 
-  /** Resolves when the first `frameBytes` of `buffer` are durable. Not to be called again before. */
+  /** Whether a reader of the file finds everything before this byte. */
+  holds(endBytes: number): boolean {
+    return endBytes <= this.#writtenBytes
+  }
+
+  /**
+   * Resolves when the first `frameBytes` of `buffer` are durable. Not to be called again before. The
+   * memory must not change afterwards: the frame may have to be written from it.
+   */
   async append(buffer: Buffer, frameBytes: number): Promise<void> {
-    await writeWhole(this.#file, buffer, this.#endBytes, frameBytes)
+    const journal = this.#journal
+    if (journal === undefined || frameBytes > JOURNALED_FRAME_BYTES_MAX) {
+      await this.writeOut()
+      await writeWhole(this.#file, buffer, this.#endBytes, frameBytes)
+      this.#endBytes += frameBytes
+      this.#writtenBytes = this.#endBytes
+      return
+    }
+    if (this.#failure !== undefined) throw this.#failure.cause
+    if (this.#endBytes - this.#writtenBytes > BEHIND_BYTES_MAX) await this.writeOut()
+    const { firstRevision, salt } = this.#place
+    await journal.append(firstRevision, salt, this.#endBytes, buffer, frameBytes)
+    this.#behind.push(buffer.subarray(0, frameBytes))
     this.#endBytes += frameBytes
+    if (this.#endBytes - this.#writtenBytes >= WRITE_OUT_BYTES) {
+      // The next append or write-out meets the error.
+      this.writeOut().catch(() => undefined)
+    }
+  }
+
+  get #place(): { firstRevision: number; salt: number } {
+    const { previous, salt } = this.segment
+    return { firstRevision: previous.revision + 1, salt }
+  }
+
+  /** Resolves when every frame appended before the call is in the file, durably. */
+  async writeOut(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing
+    if (this.#failure !== undefined) throw this.#failure.cause
+    if (this.#behind.length === 0) return
+    this.#writing = this.#writeBehind().finally(() => {
+      this.#writing = undefined
+    })
+    await this.#writing
+  }
+
+  async #writeBehind(): Promise<void> {
+    const frames = this.#behind
+    this.#behind = []
+    const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
+    try {
+      await writeWhole(this.#file, bytes, this.#writtenBytes)
+    } catch (cause) {
+      this.#failure = { cause }
+      throw cause
+    }
+    this.#writtenBytes += bytes.length
   }
 
   close(): Promise<void> {

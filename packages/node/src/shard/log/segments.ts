@@ -41,6 +41,12 @@ export class Segments implements ReaderSource {
     )
   }
 
+  /** Resolves when readers of the files find every durable frame there. */
+  async writeOut(segment: Segment, endBytes: number): Promise<void> {
+    const active = this.#active
+    if (segment === active.segment && !active.holds(endBytes)) await active.writeOut()
+  }
+
   /** Appends go on in `next`. A segment without frames is not kept: `next` has taken its name. */
   roll(next: ActiveSegment): void {
     if (!this.#active.isEmpty) this.#complete.push(this.#active.segment)

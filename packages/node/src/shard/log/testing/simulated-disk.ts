@@ -83,9 +83,8 @@ export class SimulatedDisk {
       },
       readDirectory: async (path) => {
         await enter()
-        return this.paths().flatMap((each) =>
-          dirname(each) === path ? [each.slice(path.length + 1)] : [],
-        )
+        const inside = this.paths().filter((each) => each.startsWith(`${path}/`))
+        return [...new Set(inside.map((each) => each.slice(path.length + 1).split('/', 1)[0]!))]
       },
       makeDirectory: async () => {
         await enter()

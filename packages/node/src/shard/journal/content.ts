@@ -1,0 +1,92 @@
+/**
+ * What a journal holds after an unclean end: the blocks of its two files, in the order written.
+ *
+ * One block of a journal is unsynced at a time, so only the last one may be torn: what it lacks was
+ * never acknowledged. A bad block before a good one is damage (P8), a bad frame in a good block is
+ * damage of its shard.
+ */
+import { LogDamage } from '../log/errors.js'
+import { hasCode, type LogFileSystem } from '../log/file-system.js'
+import { readWhole, withFile } from '../log/whole-io.js'
+import { BLOCK_ALIGNMENT_BYTES, decodeBlock, type Block } from './block.js'
+import { journalIdOf, journalPaths } from './names.js'
+
+/** The blocks of one file that follow each other from its start. */
+interface Run {
+  readonly path: string
+  readonly bytes: Buffer
+  readonly blocks: readonly Block[]
+  readonly endBytes: number
+}
+
+export async function readJournal(
+  files: LogFileSystem,
+  directory: string,
+  name: string,
+): Promise<readonly Block[]> {
+  const paths = journalPaths(directory, name)
+  const id = journalIdOf(name)
+  if (id === undefined) throw new LogDamage('missing-journal', paths[0], 0)
+  const runs: Run[] = []
+  for (const path of paths) runs.push(runOf(path, await readFile(files, path), id))
+  const [older, newer] = runs.toSorted((one, other) => firstNumber(one) - firstNumber(other))
+  return blocksOf(older!, newer!, id)
+}
+
+async function readFile(files: LogFileSystem, path: string): Promise<Buffer> {
+  try {
+    const file = await files.open(path, 'read')
+    return await withFile(file, async () => readWhole(file, 0, await file.size()))
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) throw new LogDamage('missing-journal', path, 0)
+    throw error
+  }
+}
+
+function runOf(path: string, bytes: Buffer, id: Buffer): Run {
+  const blocks: Block[] = []
+  let endBytes = 0
+  for (;;) {
+    const block = decodeBlock(bytes, endBytes, id)
+    const before = blocks.at(-1)
+    if (block === undefined) break
+    if (before !== undefined && block.number !== before.number + 1) break
+    blocks.push(block)
+    endBytes += block.paddedBytes
+  }
+  return { path, bytes, blocks, endBytes }
+}
+
+/** A file without a valid first block has not been used, or its very first write was torn. */
+function firstNumber({ blocks }: Run): number {
+  return blocks[0]?.number ?? 0
+}
+
+function blocksOf(older: Run, newer: Run, id: Buffer): readonly Block[] {
+  const last = newer.blocks.at(-1)?.number ?? 0
+  for (const run of [older, newer]) {
+    const stray = blockAfter(run, last, id)
+    if (stray !== undefined) throw new LogDamage('bad-journal-block', run.path, run.endBytes)
+  }
+  const endsAt = older.blocks.at(-1)?.number
+  if (endsAt !== undefined && endsAt + 1 !== newer.blocks[0]!.number) {
+    throw new LogDamage('bad-journal-block', older.path, older.endBytes)
+  }
+  return withoutTear(older.blocks.concat(newer.blocks))
+}
+
+function withoutTear(blocks: readonly Block[]): readonly Block[] {
+  const last = blocks.at(-1)
+  if (last === undefined) return blocks
+  const records = last.records.filter((record) => record.isSound)
+  return blocks.with(-1, { ...last, records })
+}
+
+/** A block written later than `number` that lies behind the run's end: something before it is bad. */
+function blockAfter({ bytes, endBytes }: Run, number: number, id: Buffer): Block | undefined {
+  for (let at = endBytes; at < bytes.length; at += BLOCK_ALIGNMENT_BYTES) {
+    const block = decodeBlock(bytes, at, id)
+    if (block !== undefined && block.number > number) return block
+  }
+  return undefined
+}

@@ -1,0 +1,88 @@
+/**
+ * The journal as one log sees it. The log is bound to it by a name in its directory before the first
+ * frame goes there, and until every frame is in its segments.
+ */
+import { join } from 'node:path'
+import type { FrameJournal } from '../log/frame-journal.js'
+import { hasCode, type LogFileSystem } from '../log/file-system.js'
+import type { Journal } from './journal.js'
+import { bindingName, bindingOf } from './names.js'
+
+interface WritableLog {
+  writeOut(): Promise<void>
+}
+
+export class JournalMember implements FrameJournal {
+  readonly shard: number
+  private readonly journal: Journal
+  private readonly files: LogFileSystem
+  private readonly logDirectory: string
+  private binding: string | undefined
+  private log: WritableLog | undefined
+
+  constructor(journal: Journal, files: LogFileSystem, shard: number, logDirectory: string) {
+    this.journal = journal
+    this.files = files
+    this.shard = shard
+    this.logDirectory = logDirectory
+  }
+
+  /**
+   * Binds the log that was just opened, whose every frame is in its segments, in place of whatever it
+   * was bound to before. To be called before the first append.
+   */
+  async bind(log: WritableLog): Promise<void> {
+    const { files, logDirectory, journal } = this
+    const former = await boundNames(files, logDirectory)
+    const binding = bindingName({ journal: journal.name, fromBlock: journal.nextBlock })
+    if (!former.includes(binding)) {
+      await (await files.open(join(logDirectory, binding), 'create')).close()
+    }
+    for (const name of former) if (name !== binding) await files.unlink(join(logDirectory, name))
+    await files.syncDirectory(logDirectory)
+    this.binding = binding
+    this.log = log
+    journal.admit(this)
+  }
+
+  append(
+    firstRevision: number,
+    salt: number,
+    offset: number,
+    buffer: Buffer,
+    frameBytes: number,
+  ): Promise<void> {
+    const bytes = buffer.subarray(0, frameBytes)
+    return this.journal.append({ shard: this.shard, firstRevision, salt, offset, bytes })
+  }
+
+  /** Brings every frame of the log into its segments; a log that was opened elsewhere needs none. */
+  async writeOut(): Promise<void> {
+    try {
+      await this.log?.writeOut()
+    } catch (error) {
+      if (await this.isBound()) throw error
+      this.journal.dismiss(this)
+    }
+  }
+
+  private async isBound(): Promise<boolean> {
+    const names = await this.files.readDirectory(this.logDirectory)
+    return this.binding !== undefined && names.includes(this.binding)
+  }
+
+  async release(): Promise<void> {
+    this.journal.dismiss(this)
+    if (this.binding === undefined) return
+    try {
+      await this.files.unlink(join(this.logDirectory, this.binding))
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error
+    }
+  }
+}
+
+async function boundNames(files: LogFileSystem, logDirectory: string): Promise<string[]> {
+  const names = await files.readDirectory(logDirectory)
+  return names.filter((name) => bindingOf(name) !== undefined)
+}

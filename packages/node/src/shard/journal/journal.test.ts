@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { describe, expect, test } from 'vitest'
+import { LogDamage, LogFailed } from '../log/errors.js'
+import { SimulatedDisk } from '../log/testing/simulated-disk.js'
+import { BLOCK_ALIGNMENT_BYTES } from './block.js'
+import { readJournal } from './content.js'
+import { Journal } from './journal.js'
+import { journalPaths } from './names.js'
+
+const DIRECTORY = '/volume/journals'
+const FILE_BYTES = 65_536
+/** A file has room for three blocks of one frame like this. */
+const LARGE = 20_000
+
+function create(disk: SimulatedDisk, fileBytesMax: number = FILE_BYTES): Promise<Journal> {
+  const files = disk.mount()
+  const sizes = { fileBytesMin: FILE_BYTES, fileBytesMax }
+  return Journal.create({ files, directory: DIRECTORY, childId: 1, ...sizes })
+}
+
+function append(journal: Journal, text: string, shard: number = 0): Promise<void> {
+  const bytes = Buffer.from(text)
+  return journal.append({ shard, salt: 7, firstRevision: 1, offset: 0, bytes })
+}
+
+async function textsIn(disk: SimulatedDisk, journal: Journal): Promise<string[]> {
+  const blocks = await readJournal(disk.mount(), DIRECTORY, journal.name)
+  return blocks.flatMap(({ records }) => records.map(({ bytes }) => bytes.toString()))
+}
+
+async function bind(
+  disk: SimulatedDisk,
+  journal: Journal,
+  shard: number,
+  writeOut: () => Promise<void>,
+): Promise<void> {
+  await journal.memberFor(shard, `/volume/shards/${shard}/0/log`).bind({ writeOut })
+  expect(disk.paths().filter((path) => path.endsWith('.bound'))).toHaveLength(1)
+}
+
+function writesIn(disk: SimulatedDisk): { count: number } {
+  const writes = { count: 0 }
+  disk.onOperation = ({ kind, path }) => {
+    if (kind === 'write' && path.endsWith('.journal')) writes.count += 1
+    return undefined
+  }
+  return writes
+}
+
+describe('a journal', () => {
+  test('makes the frames of one turn durable with one write', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    const writes = writesIn(disk)
+    await Promise.all([append(journal, 'a', 1), append(journal, 'b', 2), append(journal, 'c', 3)])
+    expect(writes.count).toBe(1)
+    disk.cutPower(() => 1)
+    expect(await textsIn(disk, journal)).toEqual(['a', 'b', 'c'])
+  })
+
+  test('writes what comes while a block is being synced in the next one', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    const writes = writesIn(disk)
+    const first = append(journal, 'a')
+    await Promise.resolve()
+    const others = [append(journal, 'b'), append(journal, 'c')]
+    await Promise.all([first, ...others])
+    expect(writes.count).toBe(2)
+    expect(await textsIn(disk, journal)).toEqual(['a', 'b', 'c'])
+  })
+
+  test('P1: what was not acknowledged may be missing, and nothing else', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    await append(journal, 'a')
+    void append(journal, 'b'.repeat(3_000))
+    await Promise.resolve()
+    await Promise.resolve()
+    disk.cutPower(() => 0.4)
+    expect((await textsIn(disk, journal))[0]).toBe('a')
+  })
+
+  test('does not use a file again before its frames are in their segments', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    let onWritten = (): void => undefined
+    const written = new Promise<void>((resolve) => {
+      onWritten = resolve
+    })
+    await bind(disk, journal, 1, () => written)
+    for (const text of 'abcdef') await append(journal, text.repeat(LARGE))
+    const waiting = append(journal, 'g'.repeat(LARGE))
+    const first = await Promise.race([waiting.then(() => 'appended'), turns().then(() => 'waits')])
+    expect(first).toBe('waits')
+    onWritten()
+    await waiting
+    const kept = await textsIn(disk, journal)
+    expect(kept.map((text) => text[0]).join('')).toBe('defg')
+  })
+
+  test('fails rather than overwrite frames that could not be brought into their segments', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    await bind(disk, journal, 1, () => Promise.reject(new LogFailed('an I/O error')))
+    await append(journal, 'kept', 1)
+    const appending = (async () => {
+      for (const text of 'abcdefg') await append(journal, text.repeat(LARGE), 2)
+    })()
+    await assert.rejects(appending, LogFailed)
+    await assert.rejects(append(journal, 'more'), LogFailed)
+    expect(journal.failure).toBeInstanceOf(LogFailed)
+    expect(await textsIn(disk, journal)).toContain('kept')
+  })
+
+  test('forgets a failed log that was opened elsewhere since', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    await bind(disk, journal, 1, () => Promise.reject(new LogFailed('an I/O error')))
+    for (const path of disk.paths()) if (path.endsWith('.bound')) disk.remove(path)
+    for (const text of 'abcdefgh') await append(journal, text.repeat(LARGE))
+    expect(journal.failure).toBeUndefined()
+  })
+
+  test('grows while it is used, up to its limit', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk, 2 * FILE_BYTES)
+    for (const text of 'abcdefghijklmnop') await append(journal, text.repeat(LARGE))
+    const paths = journalPaths(DIRECTORY, journal.name)
+    expect(paths.map((path) => disk.bytesOf(path).length)).toEqual([2 * FILE_BYTES, 2 * FILE_BYTES])
+  })
+
+  test('leaves nothing behind when every log was closed cleanly', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    const member = journal.memberFor(1, '/volume/shards/1/0/log')
+    await member.bind({ writeOut: () => Promise.resolve() })
+    await append(journal, 'a', 1)
+    await member.release()
+    await journal.close()
+    expect(disk.paths()).toEqual([])
+  })
+})
+
+describe('P8: damage of a journal is noticed', () => {
+  test('the head of a block before a good one, at every byte of it', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    for (const text of ['first', 'second', 'third']) await append(journal, text)
+    const [path] = journalPaths(DIRECTORY, journal.name)
+    const whole = disk.bytesOf(path)
+    const headBytes = 40 + 28
+    for (let at = 0; at < headBytes; at += 1) {
+      const bytes = Buffer.from(whole)
+      bytes[BLOCK_ALIGNMENT_BYTES + at]! ^= 0x10
+      disk.place(path, bytes)
+      await assert.rejects(textsIn(disk, journal), LogDamage)
+    }
+  })
+
+  test('a frame of a block before a good one: the others of the block can be read', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    await Promise.all([append(journal, 'one', 1), append(journal, 'two', 2)])
+    await append(journal, 'three')
+    const [path] = journalPaths(DIRECTORY, journal.name)
+    const bytes = disk.bytesOf(path)
+    bytes[bytes.indexOf('two')]! ^= 1
+    disk.place(path, bytes)
+    const [block] = await readJournal(disk.mount(), DIRECTORY, journal.name)
+    expect(block?.records.map(({ shard, isSound }) => ({ shard, isSound }))).toEqual([
+      { shard: 1, isSound: true },
+      { shard: 2, isSound: false },
+    ])
+  })
+
+  test('a torn last block was never acknowledged', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    for (const text of ['first', 'second']) await append(journal, text)
+    const [path] = journalPaths(DIRECTORY, journal.name)
+    const bytes = disk.bytesOf(path)
+    bytes[bytes.indexOf('second')]! ^= 1
+    disk.place(path, bytes)
+    expect(await textsIn(disk, journal)).toEqual(['first'])
+  })
+
+  test('a file that is gone', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    await append(journal, 'a')
+    disk.remove(journalPaths(DIRECTORY, journal.name)[0])
+    await assert.rejects(textsIn(disk, journal), { damage: 'missing-journal' })
+  })
+})
+
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}

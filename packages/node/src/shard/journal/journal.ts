@@ -1,0 +1,205 @@
+/**
+ * The journal of a child: where the frames of all its logs become durable, with one sync for all
+ * that are written at a time. Without it each log pays a sync of its own for a few entries (ADR 0004).
+ *
+ * Two files take turns. Before one is used again, every frame in it has been written to its segment;
+ * if that can't be done the journal fails rather than overwrite what somebody may need. Its logs then
+ * fail too, and are opened again with another journal. One block is unsynced at a time.
+ */
+import { randomBytes } from 'node:crypto'
+import { dirname } from 'node:path'
+import { LogFailed } from '../log/errors.js'
+import type { LogFileSystem } from '../log/file-system.js'
+import { writeWhole } from '../log/whole-io.js'
+import {
+  BLOCK_HEADER_BYTES,
+  encodeBlock,
+  JOURNAL_ID_BYTES,
+  paddedBytes,
+  recordBytes,
+  type JournalRecord,
+} from './block.js'
+import { JournalFile } from './journal-file.js'
+import { JournalMember } from './journal-member.js'
+import { journalName, journalPaths } from './names.js'
+
+/** Files begin small, so that a child starts quickly, and double while they are used. */
+export const JOURNAL_FILE_BYTES_MIN: number = 1_048_576
+export const JOURNAL_FILE_BYTES_MAX: number = 8_388_608
+/** Frames beyond it go into the next block. A frame for a journal is at most half as long. */
+export const BLOCK_BYTES_MAX: number = 524_288
+
+export interface JournalOptions {
+  readonly files: LogFileSystem
+  /** Where the journals of the volume are. */
+  readonly directory: string
+  readonly childId: number
+  readonly fileBytesMin?: number
+  readonly fileBytesMax?: number
+}
+
+interface Gathered {
+  readonly record: JournalRecord
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+export class Journal {
+  readonly name: string
+  private readonly id: Buffer
+  private readonly fileBytesMax: number
+  private readonly blockBytesMax: number
+  private readonly files: LogFileSystem
+  private active: JournalFile
+  private idle: JournalFile
+  /** Resolves when nothing in the idle file is needed any more. */
+  private freeing: Promise<void> = Promise.resolve()
+  /** The idle file holds frames that are to be written to their segments. */
+  private mustFree = false
+  private blockNumber = 1
+  private gathered: Gathered[] = []
+  private isWriting = false
+  private isScheduled = false
+  private writing: Promise<void> = Promise.resolve()
+  private failed: LogFailed | undefined
+  private readonly members = new Map<number, JournalMember>()
+  private readonly block: Buffer
+
+  private constructor(options: JournalOptions, id: Buffer, made: [JournalFile, JournalFile]) {
+    this.id = id
+    this.name = journalName(options.childId, id)
+    this.files = options.files
+    this.fileBytesMax = options.fileBytesMax ?? JOURNAL_FILE_BYTES_MAX
+    this.blockBytesMax = Math.min(BLOCK_BYTES_MAX, made[0].capacityBytes)
+    this.block = Buffer.allocUnsafeSlow(this.blockBytesMax)
+    this.active = made[0]
+    this.idle = made[1]
+  }
+
+  /** Makes a new journal; one that exists is only ever read. */
+  static async create(options: JournalOptions): Promise<Journal> {
+    const { files, directory, childId, fileBytesMin = JOURNAL_FILE_BYTES_MIN } = options
+    const id = randomBytes(JOURNAL_ID_BYTES)
+    await files.makeDirectory(directory)
+    await files.syncDirectory(dirname(directory))
+    const [first, second] = journalPaths(directory, journalName(childId, id))
+    const made = await JournalFile.create(files, first, fileBytesMin)
+    try {
+      const other = await JournalFile.create(files, second, fileBytesMin)
+      await files.syncDirectory(directory)
+      return new Journal(options, id, [made, other])
+    } catch (error) {
+      await made.remove()
+      throw error
+    }
+  }
+
+  /** Why it takes no more frames, once it does not. */
+  get failure(): LogFailed | undefined {
+    return this.failed
+  }
+
+  /** What is appended from now on is in this block or a later one. */
+  get nextBlock(): number {
+    return this.blockNumber
+  }
+
+  /** What the log of `shard`, in `logDirectory`, appends through, once it is bound. */
+  memberFor(shard: number, logDirectory: string): JournalMember {
+    return new JournalMember(this, this.files, shard, logDirectory)
+  }
+
+  /** The frames of `member` have to be kept from now on; what its shard had here before, not. */
+  admit(member: JournalMember): void {
+    this.members.set(member.shard, member)
+  }
+
+  dismiss(member: JournalMember): void {
+    if (this.members.get(member.shard) === member) this.members.delete(member.shard)
+  }
+
+  append(record: JournalRecord): Promise<void> {
+    if (this.failed !== undefined) return Promise.reject(this.failed)
+    return new Promise((resolve, reject) => {
+      this.gathered.push({ record, resolve, reject })
+      if (this.isWriting || this.isScheduled) return
+      this.isScheduled = true
+      // After the code that runs now, which may bring frames of other logs.
+      queueMicrotask(() => {
+        this.isScheduled = false
+        this.writing = this.writeBlocks()
+      })
+    })
+  }
+
+  private async writeBlocks(): Promise<void> {
+    this.isWriting = true
+    while (this.gathered.length > 0 && this.failed === undefined) {
+      const batch = this.takeBatch()
+      try {
+        await this.writeBlock(batch.map(({ record }) => record))
+        for (const { resolve } of batch) resolve()
+      } catch (error) {
+        const failure = this.fail(error)
+        for (const { reject } of batch) reject(failure)
+      }
+    }
+    this.isWriting = false
+  }
+
+  private takeBatch(): Gathered[] {
+    let bytes = BLOCK_HEADER_BYTES
+    let count = 0
+    for (const { record } of this.gathered) {
+      bytes += recordBytes(record.bytes.length)
+      if (bytes > this.blockBytesMax) break
+      count += 1
+    }
+    return this.gathered.splice(0, count)
+  }
+
+  private async writeBlock(records: readonly JournalRecord[]): Promise<void> {
+    const bytes = encodeBlock(this.block, this.id, this.blockNumber, records)
+    this.blockNumber += 1
+    if (!this.active.fits(paddedBytes(bytes))) await this.swap()
+    await writeWhole(this.active.file, this.block, this.active.endBytes, bytes)
+    this.active.endBytes += paddedBytes(bytes)
+    // Not before: by now the frames of the other file have reached the logs they belong to.
+    if (this.mustFree) this.free()
+  }
+
+  private async swap(): Promise<void> {
+    await this.freeing
+    const full = this.active
+    this.active = this.idle
+    this.active.endBytes = 0
+    this.idle = full
+    this.mustFree = true
+  }
+
+  private free(): void {
+    this.mustFree = false
+    this.freeing = this.writeOutAll()
+    this.freeing.catch((error: unknown) => this.fail(error))
+  }
+
+  private async writeOutAll(): Promise<void> {
+    for (const member of this.members.values()) await member.writeOut()
+    await this.idle.growTo(Math.min(2 * this.idle.capacityBytes, this.fileBytesMax))
+  }
+
+  private fail(cause: unknown): LogFailed {
+    this.failed ??= new LogFailed('The journal failed; its logs must be opened again.', { cause })
+    for (const { reject } of this.gathered.splice(0)) reject(this.failed)
+    return this.failed
+  }
+
+  /** Waits for what is under way. The files go if no log is bound to them. */
+  async close(): Promise<void> {
+    await this.writing
+    await this.freeing.catch(() => undefined)
+    this.failed ??= new LogFailed('The journal is closed.')
+    const isNeeded = this.members.size > 0
+    for (const file of [this.active, this.idle]) await (isNeeded ? file.close() : file.remove())
+  }
+}

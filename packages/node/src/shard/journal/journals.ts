@@ -1,0 +1,155 @@
+/**
+ * The journals of a volume, as one child uses them: its own, which it writes, and those that others
+ * left behind, from which it brings frames into the logs it opens.
+ */
+import { join } from 'node:path'
+import { hasCode, type LogFileSystem } from '../log/file-system.js'
+import { CLOSING_MARK_NAME } from '../log/closing-mark.js'
+import { LogDamage } from '../log/errors.js'
+import { removeLeftover, segmentName } from '../log/segment.js'
+import type { Block } from './block.js'
+import { readJournal } from './content.js'
+import { Journal, type JournalOptions } from './journal.js'
+import type { JournalMember } from './journal-member.js'
+import { bindingOf, isJournalOf, journalOfFile, type Binding } from './names.js'
+import { redo } from './redo.js'
+
+export interface JournalsOptions {
+  readonly files: LogFileSystem
+  /** Directory of the volume. */
+  readonly volume: string
+  readonly childId: number
+  readonly fileBytesMin?: number
+  readonly fileBytesMax?: number
+}
+
+export class Journals {
+  private readonly files: LogFileSystem
+  private readonly childId: number
+  private readonly volume: string
+  private readonly options: JournalOptions
+  private readonly directory: string
+  private current: Promise<Journal> | undefined
+  /** Of dead writers, while logs are being opened from them. */
+  private readonly reading = new Map<string, Promise<readonly Block[]>>()
+
+  constructor({ files, volume, childId, ...sizes }: JournalsOptions) {
+    this.files = files
+    this.childId = childId
+    this.volume = volume
+    this.directory = join(volume, 'journals')
+    this.options = { files, childId, directory: this.directory, ...sizes }
+  }
+
+  /**
+   * Brings what a journal holds of the log into its segments. To be called before the log is opened,
+   * when nobody else can have it open.
+   */
+  async restore(shard: number, logDirectory: string): Promise<void> {
+    const names = await this.files.readDirectory(logDirectory)
+    // A log that was closed cleanly has all its frames.
+    if (names.includes(CLOSING_MARK_NAME)) return
+    for (const binding of bindingsIn(names)) await this.redo(shard, logDirectory, binding)
+  }
+
+  private async redo(shard: number, logDirectory: string, binding: Binding): Promise<void> {
+    const blocks = await this.blocksOf(binding.journal)
+    const records = blocks
+      .filter((block) => block.number >= binding.fromBlock)
+      .flatMap((block) => block.records.filter((record) => record.shard === shard))
+    const damaged = records.find((record) => !record.isSound)
+    if (damaged !== undefined) {
+      const segment = join(logDirectory, segmentName(damaged.firstRevision))
+      throw new LogDamage('bad-journal-frame', segment, damaged.offset)
+    }
+    await redo(this.files, logDirectory, records)
+  }
+
+  private async blocksOf(name: string): Promise<readonly Block[]> {
+    const { files, directory, childId } = this
+    // Its own grows while it is read: nobody may be given an older reading of it.
+    if (isJournalOf(childId, name)) return readJournal(files, directory, name)
+    const known = this.reading.get(name)
+    if (known !== undefined) return known
+    const reading = readJournal(files, directory, name)
+    this.reading.set(name, reading)
+    try {
+      return await reading
+    } finally {
+      this.reading.delete(name)
+    }
+  }
+
+  /** What the log is to append through; `undefined` if the disk has no room for a journal. */
+  async memberFor(shard: number, logDirectory: string): Promise<JournalMember | undefined> {
+    try {
+      const journal = await this.journal()
+      return journal.memberFor(shard, logDirectory)
+    } catch {
+      // Logs are durable by themselves, with a sync each.
+      return undefined
+    }
+  }
+
+  private async journal(): Promise<Journal> {
+    const { current } = this
+    const known = await current?.catch(() => undefined)
+    if (known !== undefined && known.failure === undefined) return known
+    if (this.current !== current) return this.journal()
+    void known?.close()
+    const made = Journal.create(this.options)
+    this.current = made
+    if (current === undefined)
+      void made.then((journal) => this.removeUnbound(journal.name)).catch(ignore)
+    return made
+  }
+
+  /** Removes what former lives of this child left, unless a log is still bound to it. */
+  private async removeUnbound(own: string): Promise<void> {
+    const { files, directory, childId } = this
+    const bound = new Set<string>()
+    for (const logDirectory of await this.logDirectories()) {
+      for (const binding of bindingsIn(await namesIn(files, logDirectory))) {
+        bound.add(binding.journal)
+      }
+    }
+    for (const file of await namesIn(files, directory)) {
+      const name = journalOfFile(file)
+      if (name === undefined || name === own || bound.has(name)) continue
+      if (isJournalOf(childId, name)) await removeLeftover(files, join(directory, file))
+    }
+  }
+
+  private async logDirectories(): Promise<string[]> {
+    const found: string[] = []
+    const shards = join(this.volume, 'shards')
+    for (const shard of await namesIn(this.files, shards)) {
+      for (const copy of await namesIn(this.files, join(shards, shard))) {
+        found.push(join(shards, shard, copy, 'log'))
+      }
+    }
+    return found
+  }
+
+  /** To be called once every log is closed. */
+  async close(): Promise<void> {
+    const journal = await this.current?.catch(() => undefined)
+    await journal?.close()
+  }
+}
+
+function bindingsIn(names: readonly string[]): Binding[] {
+  return names.map(bindingOf).filter((binding) => binding !== undefined)
+}
+
+/** None, where there is no directory. Any other failure must not pass for «nothing is bound». */
+async function namesIn(files: LogFileSystem, directory: string): Promise<string[]> {
+  try {
+    return await files.readDirectory(directory)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return []
+    throw error
+  }
+}
+
+function ignore(): void {}
