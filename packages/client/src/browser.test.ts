@@ -24,8 +24,8 @@ function importsOf(file: string, found: Set<string> = new Set()): Set<string> {
   return found
 }
 
-test('browser entry: what it imports → nothing of Node, only the protocol', () => {
-  const entry = fileURLToPath(new URL('browser.ts', import.meta.url))
+test.each(['browser.ts', 'memory/index.ts'])('%s: what it imports → only the protocol', (file) => {
+  const entry = fileURLToPath(new URL(file, import.meta.url))
   const packages = [...importsOf(entry)].filter((path) => !path.endsWith('.ts'))
   expect(packages).toEqual(['@kv/protocol'])
 })

@@ -23,6 +23,16 @@ export const systemClock: Clock = {
   },
 }
 
+/** As `systemClock`, with timers that do not keep a process alive. */
+export const idleClock: Clock = {
+  ...systemClock,
+  setTimer: (wake, ms) => {
+    const timer = setTimeout(wake, ms) as unknown as { unref?: () => void }
+    timer.unref?.()
+    return timer
+  },
+}
+
 /**
  * One timer for many due times: it is armed for the earliest time asked for, and asks its owner
  * for the next one when it has gone off.
