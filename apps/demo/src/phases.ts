@@ -160,6 +160,12 @@ function heirs(failovers: readonly Failover[]): string {
   return `${shards} served again by ${noun} ${list}, none away for more than ${longest}`
 }
 
+/** The page lives as long as the demo does. */
+export function showPage({ terminal }: Stage, url: string): void {
+  terminal.heading('Page')
+  terminal.line(`${url} in your browser: search, change a record, see every shard at work`)
+}
+
 export async function typeCities(stage: Stage, keyboard: ReadStream): Promise<void> {
   const { kv, terminal, signal } = stage
   terminal.heading('Type-ahead')

@@ -3,8 +3,9 @@
  * prefix. The scan yields names in order; the largest cities of them are what a person means.
  */
 import type { Keyspace } from '@kv/client'
-import type { Catalog, CitySchema, NamedCity } from './cities.js'
-import { byPopulation, fold, nameKey } from './cities.js'
+import type { Catalog } from './cities.js'
+import type { CitySchema, NamedCity } from './city-keys.js'
+import { byPopulation, fold, nameKey } from './city-keys.js'
 
 const PAGE_NAMES = 1_000
 
