@@ -120,7 +120,7 @@ export class Batcher {
       this.recycle(buffer.writer)
       return true
     }
-    if (!this.outbox.canSend(batch)) return false
+    if (!this.outbox.canSend(batch, now)) return false
     this.backlog.remove(buffer.calls.length, buffer.bytes)
     this.outbox.dispatch(batch, now)
     return true

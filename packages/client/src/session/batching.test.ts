@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { connectedHarness, harness, settle } from '../testing/harness.js'
+import { PATIENCE_MS } from './outbox.js'
 
 test('batching: calls of one turn to one child → one message of reads, one of writes', async () => {
   const { kv, node } = await connectedHarness()
@@ -63,22 +64,25 @@ test('batching: writes → consecutive sequence numbers over batches, from 1', a
 })
 
 test('low-water mark: a write without an answer → holds the mark below it', async () => {
-  const { kv, node } = await connectedHarness()
+  const { kv, node, clock } = await connectedHarness()
   node.isHolding = true
   const slow = kv.set('slow', 1)
   await settle()
   const [held] = node.batches
   const fast = [kv.set('fast', 1), kv.set('fast', 2)]
   await settle()
+  clock.advance(PATIENCE_MS)
   node.answerPart(node.batches[1]!, [0, 1], true)
   await Promise.all(fast)
   const next = kv.set('fast', 3)
   await settle()
+  clock.advance(PATIENCE_MS)
   expect(node.batches[2]!.lowWater).toBe(0)
   node.answerPart(held!, [0], true)
   await slow
   const last = kv.set('fast', 4)
   await settle()
+  clock.advance(PATIENCE_MS)
   expect(node.batches[3]!.lowWater).toBe(3)
   node.answerPart(node.batches[2]!, [0], true)
   node.answerPart(node.batches[3]!, [0], true)
@@ -110,4 +114,61 @@ test('values: what is handed out → fresh, not a view of a message', async () =
   first![0] = 9
   expect(await kv.get('bytes')).toEqual(Uint8Array.of(1, 2, 3))
   expect(first!.buffer.byteLength).toBe(3)
+})
+
+describe('a small batch', () => {
+  test('waits while another is under way to its child, and gathers calls', async () => {
+    const { kv, node } = await connectedHarness({ children: 1 })
+    node.isHolding = true
+    const reads = [kv.get('a')]
+    await settle()
+    for (const key of ['b', 'c', 'd']) {
+      reads.push(kv.get(key))
+      await settle()
+    }
+    expect(node.batches.map(({ calls }) => calls.length)).toEqual([1])
+    node.answerHeld()
+    await Promise.all(reads)
+    expect(node.batches.map(({ calls }) => calls.length)).toEqual([1, 3])
+  })
+
+  test('waits for 5 ms at most: one stuck batch holds up nothing else', async () => {
+    const { kv, node, clock } = await connectedHarness({ children: 1 })
+    node.isHolding = true
+    const stuck = kv.get('a')
+    await settle()
+    const other = kv.get('b')
+    await settle()
+    expect(node.batches).toHaveLength(1)
+    clock.advance(PATIENCE_MS)
+    expect(node.batches).toHaveLength(2)
+    node.answerHeld()
+    await Promise.all([stuck, other])
+  })
+
+  test('waits for none of the other kind, nor of another child', async () => {
+    const { kv, node } = await connectedHarness({ shards: 2, children: 2 })
+    node.isHolding = true
+    const calls = [kv.get('a'), kv.get('b'), kv.get('c'), kv.get('d')]
+    await settle()
+    const children = new Set(node.batches.map(({ batch }) => batch.child))
+    expect(children.size).toBe(2)
+    calls.push(kv.set('e', 1) as Promise<never>)
+    await settle()
+    expect(node.batches.map(({ kind }) => kind)).toEqual(['reads', 'reads', 'writes'])
+    node.answerHeld()
+    await Promise.all(calls)
+  })
+
+  test('a large one does not wait', async () => {
+    const { kv, node } = await connectedHarness({ children: 1 })
+    node.isHolding = true
+    const one = kv.get('a')
+    await settle()
+    const many = Array.from({ length: 64 }, (_, index) => kv.get(`key/${index}`))
+    await settle()
+    expect(node.batches.map(({ calls }) => calls.length)).toEqual([1, 64])
+    node.answerHeld()
+    await Promise.all([one, ...many])
+  })
 })

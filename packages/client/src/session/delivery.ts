@@ -120,7 +120,7 @@ export class Delivery {
   flush(earliestMs: number): void {
     if (this.isOver) return
     this.alarm.setBy(earliestMs)
-    this.batcher.flush(this.ports.clock.now())
+    this.send(this.ports.clock.now())
   }
 
   /** A connection is ready. */
@@ -178,7 +178,13 @@ export class Delivery {
       for (const call of routed) this.settlements.fulfil(call, this.shardCount)
       this.alarm.setBy(router.nextRetryAt())
     }
-    if (batcher.hasUnsent) batcher.flush(now)
+    if (batcher.hasUnsent) this.send(now)
+  }
+
+  private send(now: number): void {
+    this.outbox.opensAtMs = Infinity
+    this.batcher.flush(now)
+    this.alarm.setBy(this.outbox.opensAtMs)
   }
 
   /** Gives up what is due. Returns when something else may be. */
@@ -196,7 +202,8 @@ export class Delivery {
     }
     if (this.router.nextRetryAt() <= now) this.router.needsRefresh = true
     this.proceed()
-    return this.isOver ? Infinity : Math.min(next, this.router.nextRetryAt())
+    if (this.isOver) return Infinity
+    return Math.min(next, this.router.nextRetryAt(), this.outbox.opensAtMs)
   }
 
   private expire(buffer: CallBuffer, now: number): number {

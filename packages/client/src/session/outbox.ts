@@ -3,12 +3,28 @@
  *
  * The node announces how many bytes may be unanswered (`bytesMax`); what is beyond waits here, in
  * order. There is one outbox per connection.
+ *
+ * A small batch waits for the one before it, for `PATIENCE_MS` at most, and gathers calls meanwhile
+ * (as Nagle's algorithm does with small segments, RFC 896). Answers that come from several children
+ * one by one would otherwise set off ever smaller batches (ADR 0010).
  */
 import type { BatchHead } from '@kv/protocol'
 import { encodeBatch, IN_FLIGHT_BYTES_MAX } from '@kv/protocol'
 import { TIMER_MS_MAX } from '../clock.js'
 import type { Batch } from './batch.js'
 import type { SequenceLedger } from './sequence-ledger.js'
+
+/** A batch of fewer calls and fewer bytes is small. */
+const SMALL_CALLS = 64
+const SMALL_BYTES = 16_384
+/** A child that is stuck with one batch may be able to answer another. */
+export const PATIENCE_MS = 5
+
+/** What is under way to one child, of reads or of writes. */
+interface LaneLoad {
+  batches: number
+  sentAtMs: number
+}
 
 export class Outbox {
   /** Full batches that may not be sent yet. */
@@ -18,6 +34,9 @@ export class Outbox {
   bytesMax: number = IN_FLIGHT_BYTES_MAX
   /** Whether the connection takes batches. */
   isOpen: boolean = false
+  /** When a small batch that was held back may go, if it has not by then. */
+  opensAtMs: number = Infinity
+  private readonly loads = new Map<number, LaneLoad>()
   private inFlightBytes = 0
   private newestId = 0
   private readonly ledger: SequenceLedger
@@ -28,12 +47,38 @@ export class Outbox {
     this.send = send
   }
 
-  canSend(batch: Batch): boolean {
+  canSend(batch: Batch, now: number): boolean {
     if (!this.isOpen) return false
+    if (this.isEarly(batch, now)) return false
     // A batch larger than the whole window goes alone.
     const after = this.inFlightBytes + batch.buffer.bytes
     if (this.inFlightBytes > 0 && after > this.bytesMax) return false
     return batch.kind !== 'writes' || this.ledger.hasRoom(batch.buffer.calls.length)
+  }
+
+  private isEarly(batch: Batch, now: number): boolean {
+    const { calls, bytes } = batch.buffer
+    if (batch.kind === 'resends' || calls.length >= SMALL_CALLS || bytes >= SMALL_BYTES)
+      return false
+    const load = this.loads.get(laneOf(batch))
+    if (load === undefined || load.batches === 0) return false
+    const opensAtMs = load.sentAtMs + PATIENCE_MS
+    if (opensAtMs <= now) return false
+    if (opensAtMs < this.opensAtMs) this.opensAtMs = opensAtMs
+    return true
+  }
+
+  private begin(batch: Batch, now: number): void {
+    this.inFlight.set(batch.id, batch)
+    this.inFlightBytes += batch.messageBytes
+    const lane = laneOf(batch)
+    const load = this.loads.get(lane)
+    if (load === undefined) {
+      this.loads.set(lane, { batches: 1, sentAtMs: now })
+      return
+    }
+    load.batches += 1
+    load.sentAtMs = now
   }
 
   /** Sends a batch that `canSend` and has calls, none of them settled. */
@@ -51,8 +96,7 @@ export class Outbox {
     buffer.isSent = true
     const bytes = encodeBatch(envelope, head, buffer.calls.length, buffer.writer)
     batch.messageBytes = bytes.length
-    this.inFlightBytes += bytes.length
-    this.inFlight.set(batch.id, batch)
+    this.begin(batch, now)
     this.send(bytes)
   }
 
@@ -80,7 +124,9 @@ export class Outbox {
 
   /** Nothing more is expected for this batch. */
   complete(batch: Batch): void {
-    if (this.inFlight.delete(batch.id)) this.inFlightBytes -= batch.messageBytes
+    if (!this.inFlight.delete(batch.id)) return
+    this.inFlightBytes -= batch.messageBytes
+    this.loads.get(laneOf(batch))!.batches -= 1
   }
 
   /** The connection is gone: hands back what it had not answered, in the order sent. */
@@ -88,7 +134,12 @@ export class Outbox {
     this.isOpen = false
     const unanswered = Array.from(this.inFlight.values())
     this.inFlight.clear()
+    this.loads.clear()
     this.inFlightBytes = 0
     return unanswered
   }
+}
+
+function laneOf({ child, kind }: Batch): number {
+  return kind === 'reads' ? 2 * child : 2 * child + 1
 }

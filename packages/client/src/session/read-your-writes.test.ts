@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { connectedHarness, harness, settle } from '../testing/harness.js'
+import { PATIENCE_MS } from './outbox.js'
 
 test('own writes: a read of a key with an unanswered write → travels behind the write', async () => {
   const { kv, node } = await connectedHarness()
@@ -13,13 +14,14 @@ test('own writes: a read of a key with an unanswered write → travels behind th
 })
 
 test('own writes: the write was sent in an earlier turn → still behind it', async () => {
-  const { kv, node } = await connectedHarness()
+  const { kv, node, clock } = await connectedHarness()
   node.isHolding = true
   const write = kv.set('a', 'new')
   await settle()
   const read = kv.get('a')
   const other = kv.get('b')
   await settle()
+  clock.advance(PATIENCE_MS)
   expect(node.batches.map(({ kind }) => kind)).toEqual(['writes', 'reads', 'writes'])
   node.answerHeld()
   expect(await Promise.all([write, read, other])).toMatchObject([{ ok: true }, 'new', undefined])
