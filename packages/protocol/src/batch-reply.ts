@@ -14,6 +14,8 @@
  * | set | version; with `ifVersion` refused: the current entry or nil |
  * | deleteIf | true; refused: the current entry or nil |
  * | increment | `[value, version, expiry or 0]` |
+ * | lock | version; queued: `[ticket, behind]`; or nil |
+ * | unlock | boolean |
  * | atomic | `[version, [result, …]]`; refused: `[0, [position, entry or nil or false, …]]` |
  *
  * Instead of its answer any call may get a *fault*, the one-pair map `{code: [outcome, message]}`.

@@ -14,7 +14,13 @@ import {
   writeWriteCall,
 } from './calls.js'
 import { KvError } from './errors.js'
-import { ATOMIC_OPERATIONS_MAX, KEY_BYTES_MAX, PAGE_ENTRIES_MAX, SHARDS_MAX } from './limits.js'
+import {
+  ATOMIC_OPERATIONS_MAX,
+  KEY_BYTES_MAX,
+  LOCK_OWNER_BYTES_MAX,
+  PAGE_ENTRIES_MAX,
+  SHARDS_MAX,
+} from './limits.js'
 import { WireReader } from './wire-reader.js'
 import { WireWriter } from './wire-writer.js'
 
@@ -57,6 +63,9 @@ const increment = fc.record({
   min: maybe(finite),
   max: maybe(finite),
 })
+const owner = fc
+  .uint8Array({ minLength: 1, maxLength: LOCK_OWNER_BYTES_MAX })
+  .map((bytes) => Buffer.from(bytes))
 const operation: fc.Arbitrary<AtomicOperation> = fc.oneof(
   fc.record({ type: fc.constant('check'), key, version: fc.option(version) }),
   set.map((call) => ({ ...call, ifVersion: undefined })),
@@ -83,6 +92,15 @@ const calls: { [Type in Call['type']]: fc.Arbitrary<Call & { readonly type: Type
   touch,
   increment,
   clear: fc.record({ type: fc.constant('clear'), ...range }),
+  lock: fc.record({
+    type: fc.constant('lock'),
+    key,
+    owner,
+    ttlMs: positive,
+    ticket: fc.nat(),
+    waitMs: maybe(positive),
+  }),
+  unlock: fc.record({ type: fc.constant('unlock'), key, owner, ticket: fc.nat() }),
   atomic: fc.array(operation, { minLength: 1, maxLength: 12 }).map(atomicCall),
 }
 const readCalls = [calls.get, calls.entry, calls.has, calls.scan, calls.count]
@@ -255,6 +273,11 @@ describe('calls: what no client writes', () => {
     ['a check outside of an atomic batch', '93 05 a1 6b 01'],
     ['too many operations', `92 16 dc 03 e9 ${'a1 6b '.repeat(ATOMIC_OPERATIONS_MAX + 1)}`],
     ['batches nested as deep as a message is long', '92 16 91 '.repeat(400_000)],
+    ['a lock without an owner', '96 17 a1 6b c4 00 01 00 c0'],
+    ['a lock of no duration', '96 17 a1 6b c4 01 01 00 00 c0'],
+    ['a lock that waits for nothing', '96 17 a1 6b c4 01 01 01 00 00'],
+    ['a lock with too long an owner', `96 17 a1 6b c5 01 01 ${'01'.repeat(257)} 01 00 c0`],
+    ['an unlock of a key of the system', '94 18 c4 04 ff 61 2f 6b c4 01 01 00'],
     ['an increment by infinity', '96 14 a1 6b cb 7f f0 00 00 00 00 00 00 c0 c0 c0'],
   ])('calls: %s → PROTOCOL', (_, hex) => {
     expect(() => readWriteCall(reading(hex))).toThrow(refused)

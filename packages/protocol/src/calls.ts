@@ -8,6 +8,8 @@
 import type { AtomicCall, OperationReaders } from './atomic-call.js'
 import { readAtomic, writeOperations } from './atomic-call.js'
 import { protocolError } from './errors.js'
+import type { LockCall, UnlockCall } from './lock-call.js'
+import { readLock, readUnlock, writeLock, writeUnlock } from './lock-call.js'
 import { KEY_BYTES_MAX, MESSAGE_BYTES_MAX, PAGE_ENTRIES_MAX, SHARDS_MAX } from './limits.js'
 import type { WireReader } from './wire-reader.js'
 import type { WireWriter } from './wire-writer.js'
@@ -26,6 +28,8 @@ export const CALL_TAGS = {
   increment: 20,
   clear: 21,
   atomic: 22,
+  lock: 23,
+  unlock: 24,
 } as const
 
 /** Half-open range of keys: `from` is in it, `to` is the first key beyond (none: to the end). */
@@ -116,6 +120,8 @@ export type WriteCall =
   | IncrementCall
   | ClearCall
   | AtomicCall
+  | LockCall
+  | UnlockCall
 export type Call = ReadCall | WriteCall
 
 const OPERATION_READERS: OperationReaders = {
@@ -201,6 +207,14 @@ function writeTagged(writer: WireWriter, call: Call): void {
     case 'atomic':
       begin(writer, call, 1)
       writeOperations(writer, call.operations, writeWriteCall)
+      return
+    case 'lock':
+      begin(writer, call, 5)
+      writeLock(writer, call)
+      return
+    case 'unlock':
+      begin(writer, call, 3)
+      writeUnlock(writer, call)
   }
 }
 
@@ -298,6 +312,12 @@ function readTagged(reader: WireReader, tag: number, fields: number): Call {
     case CALL_TAGS.atomic:
       expectFields(tag, fields, 1)
       return readAtomic(reader, OPERATION_READERS)
+    case CALL_TAGS.lock:
+      expectFields(tag, fields, 5)
+      return readLock(reader, readKey(reader))
+    case CALL_TAGS.unlock:
+      expectFields(tag, fields, 3)
+      return readUnlock(reader, readKey(reader))
     default:
       throw protocolError(`no call has type ${tag}`)
   }

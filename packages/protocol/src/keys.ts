@@ -6,6 +6,7 @@
  */
 import { KvError } from './errors.js'
 import { KEY_BYTES_MAX } from './limits.js'
+import { isSystemKey, ownerOf } from './system-keys.js'
 
 /**
  * Refuses what is not a key: a non-string (`TypeError`), the empty string, one over
@@ -106,6 +107,8 @@ export function prefixEnd(prefix: string): string | undefined {
  * reference vectors of SMHasher hold). Its final mix spreads well enough to take the low bits.
  */
 export function routeHash(key: string): number {
+  // A key of the system is in the shard of the one it belongs to.
+  if (isSystemKey(key)) return routeHash(ownerOf(key))
   const open = key.indexOf('{')
   if (open >= 0) {
     const close = key.indexOf('}', open + 1)

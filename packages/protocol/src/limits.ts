@@ -33,6 +33,12 @@ export const ATOMIC_OPERATIONS_MAX = 1_000
  */
 export const CALL_SPARE_BYTES = 8_192
 
+/** Longest name of who holds a lock or waits for it, in bytes of the encoded value. */
+export const LOCK_OWNER_BYTES_MAX = 256
+
+/** Most places in the queue of one lock, those between two that wait included. */
+export const LOCK_WAITERS_MAX = 4_096
+
 /** A client closes a batch at this size, so that one large turn becomes several messages. */
 export const BATCH_BYTES_SOFT = 131_072
 

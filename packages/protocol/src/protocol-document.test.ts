@@ -89,6 +89,7 @@ function callOf(notation: Call | AtomicOperation | (Call & SetNotation)): Call {
 /** With the bytes of a set's value where a message has its place. */
 function notationOf(call: Call | AtomicOperation): object {
   if (call.type === 'atomic') return { ...call, operations: call.operations.map(notationOf) }
+  if ('owner' in call) return { ...call, owner: Uint8Array.from(call.owner) }
   if (call.type !== 'set') return call
   const { source, start, end, ...rest } = call
   return { ...rest, value: Uint8Array.from(source.subarray(start, end)) }

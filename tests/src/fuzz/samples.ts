@@ -56,6 +56,9 @@ const WRITES: readonly WriteCall[] = [
     { type: 'delete', key: '{fuzz}/a' },
   ]),
   atomicCall([{ type: 'delete', key: KEY }]),
+  { type: 'lock', key: 'fuzz/lock', owner: VALUE, ttlMs: 50, ticket: 0, waitMs: 50 },
+  { type: 'lock', key: 'fuzz/lock', owner: VALUE, ttlMs: 50, ticket: 3, waitMs: undefined },
+  { type: 'unlock', key: 'fuzz/lock', owner: VALUE, ticket: 3 },
 ]
 
 const WRITES_OF_ONE_CALL: BatchHead = { kind: 'writes', firstSequence: 9, lowWater: 2 }

@@ -4,7 +4,7 @@
  * Every change comes as a draft, and takes effect as one revision, as in the log of a node. An entry
  * whose time is over is gone for every reader at once, and is ended by a revision of its own.
  */
-import { compareKeys } from '@kv/protocol'
+import { compareKeys, SYSTEM_KEYS_START } from '@kv/protocol'
 import type { KeyRange } from '@kv/protocol'
 import type { Draft } from './draft.js'
 
@@ -48,11 +48,11 @@ export class MemoryShard {
     return stored === undefined || isExpired(stored, nowMs) ? undefined : stored
   }
 
-  /** The keys of the range that are there, in order. */
+  /** The keys of the range that are there, in order; those of the system are in no range. */
   *keysIn(range: KeyRange, reverse: boolean, nowMs: number): Generator<string, undefined> {
     const keys = this.keysInOrder()
     const start = firstAtOrAfter(keys, range.from)
-    const end = range.to === undefined ? keys.length : firstAtOrAfter(keys, range.to)
+    const end = firstAtOrAfter(keys, range.to ?? SYSTEM_KEYS_START)
     for (let step = 0; step < end - start; step += 1) {
       const key = keys[reverse ? end - 1 - step : start + step]!
       if (this.get(key, nowMs) !== undefined) yield key

@@ -24,6 +24,7 @@ import {
 } from '@kv/protocol'
 import { Draft } from './draft.js'
 import type { Found } from './draft.js'
+import { lock, unlock } from './lock-calls.js'
 import type { MemoryShard } from './memory-shard.js'
 import { writeEntry, writeResume } from './read-calls.js'
 
@@ -85,6 +86,14 @@ function write(
       return
     case 'increment':
       increment(call, draft, answer)
+      return
+    case 'lock': {
+      const problem = lock(call, draft, answer)
+      if (problem !== undefined) throw new Refusal('OVERLOADED', problem)
+      return
+    }
+    case 'unlock':
+      unlock(call, draft, answer)
   }
 }
 

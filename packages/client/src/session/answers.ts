@@ -37,6 +37,12 @@ export type AtomicAnswer =
   | { readonly ok: true; readonly version: number; readonly results: readonly unknown[] }
   | { readonly ok: false; readonly failed: readonly FailedCheck[] }
 
+/** Of `lock`: it has it; it waits with `ticket` behind another, 0 being the lock; or neither. */
+export type LockAnswer =
+  | { readonly type: 'granted'; readonly version: number }
+  | { readonly type: 'queued'; readonly ticket: number; readonly behind: number }
+  | { readonly type: 'busy' }
+
 /** A bound may be the successor of the longest key. */
 const BOUND_BYTES_MAX = KEY_BYTES_MAX + 4
 const APPLIED = Object.freeze({ ok: true })
@@ -71,7 +77,10 @@ export class AnswerReader {
       case 'has':
       case 'delete':
       case 'touch':
+      case 'unlock':
         return reader.boolean()
+      case 'lock':
+        return this.lock()
       case 'set':
         if (call.isConditional && (reader.isNil() || reader.isArray())) {
           return { ok: false, current: this.maybeEntry(call.key) }
@@ -116,6 +125,14 @@ export class AnswerReader {
     const version = reader.unsigned()
     const expiresAt = reader.unsigned()
     return expiresAt === 0 ? { value, version } : { value, version, expiresAt }
+  }
+
+  private lock(): LockAnswer {
+    const { reader } = this
+    if (reader.skipNil()) return { type: 'busy' }
+    if (!reader.isArray()) return { type: 'granted', version: reader.unsigned() }
+    reader.tuple(2)
+    return { type: 'queued', ticket: reader.unsigned(), behind: reader.unsigned() }
   }
 
   private atomic(operations: readonly AtomicOperation[]): AtomicAnswer {

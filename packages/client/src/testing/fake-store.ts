@@ -87,6 +87,10 @@ export class FakeStore {
       }
       case 'atomic':
         this.atomic(call, answer)
+        return
+      case 'lock':
+      case 'unlock':
+        throw new Error(`the fake store has no ${call.type}`)
     }
   }
 

@@ -6,7 +6,7 @@
  * the older one, and that over the stored state.
  */
 import type { KeyRange } from '@kv/protocol'
-import { compareKeys, keyAfter, PAGE_BYTES_SOFT } from '@kv/protocol'
+import { compareKeys, keyAfter, PAGE_BYTES_SOFT, SYSTEM_KEYS_START } from '@kv/protocol'
 import type { Held, LiveHeld } from './held.js'
 import { visibleAt } from './held.js'
 import type { Overlay } from './overlay/overlay.js'
@@ -107,7 +107,7 @@ export interface PageRequest {
 }
 
 /**
- * Hands out the visible entries of one page, in order. Returns the bound with which the rest is to
+ * Hands out the visible entries of one page, in order; those of the system are in no page. Returns the bound with which the rest is to
  * be asked for (`from` forwards, `to` in reverse), or `undefined` if the range is exhausted.
  */
 export function readPage(
@@ -120,7 +120,8 @@ export function readPage(
   let examined = 0
   let entries = 0
   let bytes = 0
-  for (const { key, held } of merge(overlay, state, request.range, reverse)) {
+  const { from, to = SYSTEM_KEYS_START } = request.range
+  for (const { key, held } of merge(overlay, state, { from, to }, reverse)) {
     const visible = visibleAt(held, nowMs)
     examined += 1
     if (visible !== undefined) {

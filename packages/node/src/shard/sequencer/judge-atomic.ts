@@ -34,7 +34,7 @@ export function judgeAtomic(call: AtomicCall, state: AtomicState, nowMs: number)
     if (result instanceof Uint8Array) return { accepted: false, answer: result }
     results.push(result)
   }
-  const effects = [...view.effects.values()]
+  const effects = view.decided()
   // Nothing to log: it held, and did what it asked for, at the newest revision there is.
   if (effects.length === 0) {
     return { accepted: false, answer: success(state.newestRevision, results) }
@@ -102,6 +102,8 @@ function holds({ version }: AtomicCheck, current: Held | undefined): boolean {
 class BatchView implements NewestState {
   /** The last effect on each key. */
   readonly effects = new Map<string, Decided>()
+  /** Keys whose entry before the batch was over its time. */
+  private readonly ended = new Set<string>()
   private readonly state: NewestState
   private readonly nowMs: number
   private touchedBytes = 0
@@ -134,9 +136,18 @@ class BatchView implements NewestState {
     return operation.type === 'set' ? noResult : verdict.answer
   }
 
+  /** What is to be logged; where a key's time was over, its end comes first. */
+  decided(): Decided[] {
+    return Array.from(this.effects.values()).flatMap((effect) =>
+      this.ended.has(effect.key) ? [{ type: 'expire', key: effect.key }, effect] : [effect],
+    )
+  }
+
   private add(effect: Decided): void {
     const { key } = effect
-    if (effect.type === 'touch') {
+    if (effect.type === 'expire') {
+      this.ended.add(key)
+    } else if (effect.type === 'touch') {
       this.touchedBytes += effect.held.end - effect.held.start
       this.effects.set(key, this.isWritten(key) ? putOf(effect) : effect)
     } else if (effect.type === 'put' || visibleAt(this.state.newest(key), this.nowMs)) {

@@ -4,7 +4,7 @@
  * Pure but for the state it looks at. The verdict is carried out by the sequencer; a refusal
  * (failed condition, absent key, out of range) changes nothing and is not logged.
  */
-import type { AtomicCall, ExpiryRule, WriteCall } from '@kv/protocol'
+import type { AtomicCall, ExpiryRule, LockCall, UnlockCall, WriteCall } from '@kv/protocol'
 import { WireWriter, writeNumberValue } from '@kv/protocol'
 import type { Answer } from '../answer.js'
 import { encoded, fault, writeEntry } from '../answer.js'
@@ -40,8 +40,8 @@ export interface NewestState {
   }
 }
 
-/** `judge-atomic.ts` has the other one. */
-export type SingleCall = Exclude<WriteCall, AtomicCall>
+/** `judge-atomic.ts` and `judge-lock.ts` have the others. */
+export type SingleCall = Exclude<WriteCall, AtomicCall | LockCall | UnlockCall>
 
 const LATEST_MS = Number.MAX_SAFE_INTEGER
 

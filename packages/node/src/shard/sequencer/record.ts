@@ -12,7 +12,7 @@
  * skipped. The client's numbers and the result kind are what exactly-once retries are judged by.
  */
 import type { WireWriter } from '@kv/protocol'
-import { protocolError, WireReader } from '@kv/protocol'
+import { protocolError, readKeyName, WireReader, writeKeyName } from '@kv/protocol'
 import type { Held, LiveHeld } from '../held.js'
 import { tombstone } from '../held.js'
 
@@ -88,7 +88,7 @@ export function writePut(writer: WireWriter, put: Put, version: number): LiveHel
   const { expiresAt } = put
   writer.array(4)
   writer.integer(EFFECTS.put)
-  writer.text(put.key)
+  writeKeyName(writer, put.key)
   writer.integer(expiresAt)
   writer.binary(put.source, put.start, put.end)
   const end = writer.position
@@ -99,14 +99,14 @@ export function writePut(writer: WireWriter, put: Put, version: number): LiveHel
 export function writeRemoval(writer: WireWriter, key: string, reason: 'delete' | 'expire'): void {
   writer.array(2)
   writer.integer(EFFECTS[reason])
-  writer.text(key)
+  writeKeyName(writer, key)
 }
 
 /** Writes a new expiry for an entry that otherwise stays as it is. */
 export function writeTouch(writer: WireWriter, key: string, expiresAt: number): void {
   writer.array(3)
   writer.integer(EFFECTS.touch)
-  writer.text(key)
+  writeKeyName(writer, key)
   writer.integer(expiresAt)
 }
 
@@ -156,7 +156,7 @@ function readEntryHead(reader: WireReader): boolean {
 function readEffect(reader: WireReader, memory: { bytes: Uint8Array }, version: number): Effect {
   const fields = reader.array(4)
   const type = reader.unsigned()
-  const key = reader.text(KEY_BYTES_MAX)
+  const key = readKeyName(reader, KEY_BYTES_MAX)
   if (type === EFFECTS.put && fields === 4) {
     const expiresAt = reader.unsigned()
     const length = reader.binaryLength(VALUE_BYTES_MAX)

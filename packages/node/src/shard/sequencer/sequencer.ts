@@ -8,16 +8,15 @@
  * the overlay through `onCommit`, and only that is ever read.
  */
 import type { WriteCall } from '@kv/protocol'
-import { compareKeys, PAGE_ENTRIES_MAX } from '@kv/protocol'
+import { compareKeys, PAGE_ENTRIES_MAX, SYSTEM_KEYS_START } from '@kv/protocol'
 import type { Answer, Answers } from '../answer.js'
 import { fault, MOVED_ANSWER } from '../answer.js'
 import { Group } from './group.js'
 import type { Held } from '../held.js'
 import { tombstone, visibleAt } from '../held.js'
 import type { Decided, Verdict } from './judge.js'
-import { judge } from './judge.js'
 import type { AtomicState } from './judge-atomic.js'
-import { judgeAtomic } from './judge-atomic.js'
+import { judgeCall } from './judge-call.js'
 import { LogNoRoom } from '../log/errors.js'
 import {
   ENTRY_KINDS,
@@ -123,22 +122,19 @@ export class Sequencer implements AtomicState {
   } {
     const { keys: committed, resume } = this.ports.firstCommitted(range)
     if (this.pending.size === 0) return { keys: committed, resume }
-    const keys = this.withPending(committed, range.from, resume ?? range.to)
+    const end = resume ?? range.to ?? SYSTEM_KEYS_START
+    const keys = this.withPending(committed, range.from, end)
     if (keys.length <= PAGE_ENTRIES_MAX) return { keys, resume }
     // All of them in one entry might not fit a frame.
     keys.sort(compareKeys)
     return { keys: keys.slice(0, PAGE_ENTRIES_MAX), resume: keys[PAGE_ENTRIES_MAX] }
   }
 
-  private withPending(
-    committed: readonly string[],
-    from: string,
-    to: string | undefined,
-  ): string[] {
+  private withPending(committed: readonly string[], from: string, to: string): string[] {
     const keys = new Set(committed)
     const nowMs = this.ports.now()
     for (const [key, held] of this.pending) {
-      if (compareKeys(key, from) < 0 || (to !== undefined && compareKeys(key, to) >= 0)) continue
+      if (compareKeys(key, from) < 0 || compareKeys(key, to) >= 0) continue
       if (visibleAt(held, nowMs) === undefined) keys.delete(key)
       else keys.add(key)
     }
@@ -161,9 +157,7 @@ export class Sequencer implements AtomicState {
       origin.answers.answer(origin.position, MOVED_ANSWER)
       return
     }
-    const { nowMs } = origin
-    const verdict =
-      call.type === 'atomic' ? judgeAtomic(call, this, nowMs) : judge(call, this, nowMs)
+    const verdict = judgeCall(call, this, origin.nowMs)
     if (!verdict.accepted) {
       this.answerInOrder(origin.answers, origin.position, verdict.answer)
       return

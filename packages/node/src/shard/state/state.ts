@@ -15,6 +15,7 @@ import type { Database, RootDatabase } from 'lmdb'
 import { open as openEnvironment } from 'lmdb'
 import type { Held, LiveHeld } from '../held.js'
 import { checkDataFile } from './data-file.js'
+import { readStoredKey, writeStoredKey } from './stored-key.js'
 import {
   encodeStored,
   FoundEntry,
@@ -50,11 +51,8 @@ type KeyCoder = {
   readKey(source: Buffer, start: number, end: number): string
 }
 
-/** Keys are stored as their UTF-8 bytes, which is their order. */
-const utf8Keys: KeyCoder = {
-  writeKey: (key, target, position) => position + target.write(key, position),
-  readKey: (source, start, end) => source.toString('utf8', start, end),
-}
+/** Keys are stored as their bytes, which is their order. */
+const keyCoder: KeyCoder = { writeKey: writeStoredKey, readKey: readStoredKey }
 
 export class State {
   private readonly environment: RootDatabase
@@ -83,7 +81,7 @@ export class State {
       // that nobody can get hold of, so that its failure would end the process (lmdb 3.5.6).
       eventTurnBatching: false,
     })
-    const keyed = { encoding: 'binary', cache: false, keyEncoder: utf8Keys } as object
+    const keyed = { encoding: 'binary', cache: false, keyEncoder: keyCoder } as object
     this.entries = this.environment.openDB('entries', keyed)
     this.index = this.environment.openDB('expiry', { encoding: 'binary', keyEncoding: 'binary' })
     this.marksStore = this.environment.openDB('marks', keyed)

@@ -7,6 +7,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Held, LiveHeld } from '../held.js'
+import { readStoredKey, storedKeyBytes, writeStoredKey } from './stored-key.js'
 
 export const STORED_HEADER_BYTES = 20
 const CHECKED_OFFSET = 4
@@ -76,16 +77,15 @@ export class FoundEntry implements LiveHeld {
 }
 
 export function indexKey(expiresAt: number, key: string): Buffer {
-  const keyBytes = Buffer.byteLength(key)
-  const bytes = Buffer.allocUnsafe(INDEX_TIME_BYTES + keyBytes)
+  const bytes = Buffer.allocUnsafe(INDEX_TIME_BYTES + storedKeyBytes(key))
   bytes.writeDoubleBE(expiresAt, 0)
-  bytes.write(key, INDEX_TIME_BYTES)
+  writeStoredKey(key, bytes, INDEX_TIME_BYTES)
   return bytes
 }
 
 export function readIndexKey(bytes: Buffer): { expiresAt: number; key: string } {
   return {
     expiresAt: bytes.readDoubleBE(0),
-    key: bytes.toString('utf8', INDEX_TIME_BYTES),
+    key: readStoredKey(bytes, INDEX_TIME_BYTES, bytes.length),
   }
 }

@@ -350,6 +350,8 @@ export function comparable(call: Call, answer: Answer): unknown {
       return typeof answer === 'number' || answer === true ? answer : shown(readEntryAnswer(answer))
     case 'delete':
     case 'touch':
+    case 'lock':
+    case 'unlock':
       return answer
   }
 }
