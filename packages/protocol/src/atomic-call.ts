@@ -60,8 +60,8 @@ function writeCheck(writer: WireWriter, { key, version }: AtomicCheck): void {
 
 export interface OperationReaders {
   readonly key: (reader: WireReader) => string
-  /** The calls that are operations too, by their numbers. */
-  readonly tags: ReadonlySet<number>
+  /** Whether the call of this number is an operation too. */
+  readonly isOperation: (tag: number) => boolean
   readonly call: (reader: WireReader) => Exclude<AtomicOperation, AtomicCheck>
 }
 
@@ -78,7 +78,7 @@ function readOperation(reader: WireReader, readers: OperationReaders): AtomicOpe
     if (!reader.isText()) {
       const tag = reader.unsigned()
       if (tag === CHECK_TAG && fields === 3) return readCheck(reader, readers)
-      if (!readers.tags.has(tag)) throw protocolError(`an atomic batch holds call ${tag}`)
+      if (!readers.isOperation(tag)) throw protocolError(`an atomic batch holds call ${tag}`)
     }
     reader.position = start
   }

@@ -126,7 +126,12 @@ export type Call = ReadCall | WriteCall
 
 const OPERATION_READERS: OperationReaders = {
   key: readKey,
-  tags: new Set([CALL_TAGS.set, CALL_TAGS.delete, CALL_TAGS.touch, CALL_TAGS.increment]),
+  // A function, which bundlers see through: a page that reads no calls does not load the reading.
+  isOperation: (tag) =>
+    tag === CALL_TAGS.set ||
+    tag === CALL_TAGS.delete ||
+    tag === CALL_TAGS.touch ||
+    tag === CALL_TAGS.increment,
   call: (reader) => readWriteCall(reader) as ReturnType<OperationReaders['call']>,
 }
 

@@ -15,16 +15,33 @@ import { WireWriter } from './wire-writer.js'
 
 const SECRET_BYTES_MAX = 64
 const CLUSTER_ID_BYTES_MAX = 64
+const NODE_TAG_MIN = 65
 
 /** One message as the payload of one binary WebSocket message. */
 export function encodeMessage(message: Message): Uint8Array {
-  const body = 'body' in message ? message.body.length : 0
-  const writer = new WireWriter(body + 64)
-  writeMessage(writer, message)
+  const writer = writerFor(message)
+  if (isFromClient(message)) writeClientMessage(writer, message)
+  else writeNodeMessage(writer, message)
   return writer.written()
 }
 
-function writeMessage(writer: WireWriter, message: Message): void {
+/** The same for a client, which then needs nothing of what nodes say. */
+export function encodeClientMessage(message: ClientMessage): Uint8Array {
+  const writer = writerFor(message)
+  writeClientMessage(writer, message)
+  return writer.written()
+}
+
+function writerFor(message: Message): WireWriter {
+  return new WireWriter(('body' in message ? message.body.length : 0) + 64)
+}
+
+/** Clients count from 1, nodes from 65. */
+function isFromClient(message: Message): message is ClientMessage {
+  return MESSAGE_TAGS[message.type] < NODE_TAG_MIN
+}
+
+function writeClientMessage(writer: WireWriter, message: ClientMessage): void {
   switch (message.type) {
     case 'hello':
       begin(writer, message.type, 5)
@@ -42,6 +59,14 @@ function writeMessage(writer: WireWriter, message: Message): void {
       writer.integer(message.remainingMs)
       writer.binary(message.body)
       return
+    case 'ping':
+      begin(writer, message.type, 1)
+      writer.integer(message.nonce)
+  }
+}
+
+function writeNodeMessage(writer: WireWriter, message: NodeMessage): void {
+  switch (message.type) {
     case 'welcome':
       begin(writer, message.type, 6)
       writer.integer(message.protocolVersion)
@@ -71,7 +96,6 @@ function writeMessage(writer: WireWriter, message: Message): void {
       writer.integer(message.outcome)
       writer.text(clipErrorText(message.message))
       return
-    case 'ping':
     case 'pong':
       begin(writer, message.type, 1)
       writer.integer(message.nonce)

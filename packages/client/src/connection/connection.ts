@@ -13,7 +13,7 @@ import type { ClientMessage, NodeMessage, Welcome } from '@kv/protocol'
 import {
   CLOSE_CODES,
   decodeNodeMessage,
-  encodeMessage,
+  encodeClientMessage,
   KvError,
   PROTOCOL_VERSION,
   protocolError,
@@ -157,7 +157,7 @@ export class Connection {
   }
 
   private sendMessage(message: ClientMessage): void {
-    this.transport?.send(encodeMessage(message))
+    this.transport?.send(encodeClientMessage(message))
   }
 
   private onBytes(bytes: Uint8Array): void {
