@@ -67,5 +67,14 @@ test('target: an address, several, options or nothing', () => {
   expect(optionsOf(['kv://a'])).toEqual({ url: ['kv://a'] })
   expect(optionsOf({ token: 't' })).toEqual({ token: 't' })
   expect(optionsOf(undefined)).toEqual({})
+  expect(optionsOf({ direct: false })).toEqual({ direct: false })
   expect(() => optionsOf(5 as unknown as ClientTarget)).toThrow(TypeError)
+})
+
+test.each<[object, string]>([
+  [{ tokn: 'x' }, 'createClient: there is no option "tokn": did you mean token?'],
+  [{ reconnect: { maxms: 5 } }, 'createClient: there is no option "maxms": did you mean maxMs?'],
+  [{ direct: true }, 'createClient: direct is'],
+])('options %j → %s', (options, message) => {
+  expect(() => optionsOf(options)).toThrow(message)
 })

@@ -5,6 +5,8 @@ import { HELLO_TEXT_BYTES_MAX, utf8Length } from '@kv/protocol'
 import { ADDRESS_DEFAULT, webSocketUrls } from './address.js'
 import { timeoutOf } from './call-options.js'
 import type { WebSocketClass } from './connection/transport-browser.js'
+import { assertOptions } from './known-options.js'
+import { mistakeIn } from './mistakes.js'
 import type { SessionSettings } from './session/session.js'
 
 const TIMEOUT_MS = 10_000
@@ -35,6 +37,11 @@ export interface ClientOptions {
   readonly reconnect?:
     | { readonly baseMs?: number | undefined; readonly maxMs?: number | undefined }
     | undefined
+  /**
+   * Whether to connect to children directly. Not possible yet: `auto` (default) and `false` are the
+   * same, everything goes through the coordinator, and `true` is refused.
+   */
+  readonly direct?: 'auto' | boolean | undefined
   /** A class like the browser's `WebSocket`, to use in its place. */
   readonly WebSocket?: WebSocketClass | undefined
 }
@@ -46,11 +53,36 @@ export interface PlatformDefaults {
   readonly token: string | undefined
 }
 
+const CLIENT_OPTIONS = new Set([
+  'url',
+  'token',
+  'name',
+  'timeout',
+  'queueBytesMax',
+  'queueCallsMax',
+  'reconnect',
+  'direct',
+  'WebSocket',
+])
+const RECONNECT_OPTIONS = new Set(['baseMs', 'maxMs'])
+
 export function optionsOf(target: ClientTarget | undefined): ClientOptions {
   if (target === undefined) return {}
   if (typeof target === 'string' || isList(target)) return { url: target }
-  if (typeof target === 'object' && target !== null) return target
-  throw new TypeError('createClient takes an address, several, or options')
+  if (typeof target !== 'object' || target === null) {
+    throw new TypeError('createClient takes an address, several, or options')
+  }
+  try {
+    assertOptions(target, CLIENT_OPTIONS)
+    if (target.reconnect !== undefined) assertOptions(target.reconnect, RECONNECT_OPTIONS)
+    const { direct = 'auto' } = target
+    if (direct !== 'auto' && direct !== false) {
+      throw new TypeError("direct is 'auto' or false: direct connections are not possible yet")
+    }
+  } catch (error) {
+    throw mistakeIn('createClient', undefined, error)
+  }
+  return target
 }
 
 function isList(target: ClientTarget): target is readonly string[] {

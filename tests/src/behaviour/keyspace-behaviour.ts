@@ -4,6 +4,7 @@
 import type { UntypedClient } from '@kv/client'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { describeAtomic } from './atomic.js'
+import { describeClient } from './client.js'
 import { describeConditions } from './conditions.js'
 import { describeCounters } from './counters.js'
 import { describeExpiry } from './expiry.js'
@@ -23,6 +24,8 @@ export interface Clients {
   readonly client: UntypedClient
   readonly other: UntypedClient
   readonly clock: HomeClock
+  /** Another one, for a test that closes it. */
+  readonly makeClient: () => Promise<UntypedClient>
 }
 
 export function describeKeyspace(home: Home): void {
@@ -30,7 +33,8 @@ export function describeKeyspace(home: Home): void {
     let clients: Clients
     beforeAll(async () => {
       const { clock = machineClock } = home
-      clients = { client: await home.makeClient(), other: await home.makeClient(), clock }
+      const makeClient = async (): Promise<UntypedClient> => home.makeClient()
+      clients = { client: await makeClient(), other: await makeClient(), clock, makeClient }
     })
     afterAll(async () => {
       await clients.client.close()
@@ -49,6 +53,7 @@ export function describeKeyspace(home: Home): void {
       describeOrder,
       describeNamespaces,
       describeRefusals,
+      describeClient,
     ]
     for (const part of parts) part(() => clients)
   })
