@@ -58,9 +58,15 @@ function writeCheck(writer: WireWriter, { key, version }: AtomicCheck): void {
   writer.integer(version ?? 0)
 }
 
+/** The calls that are operations too. */
+export const OPERATION_CALLS = ['set', 'delete', 'touch', 'increment'] as const
+
 export interface OperationReaders {
   readonly key: (reader: WireReader) => string
-  /** Whether the call of this number is an operation too. */
+  /**
+   * Whether the call of this number is an operation too. Not a set made beforehand: bundlers keep
+   * what makes it, and with it all that reads calls, which a page never does.
+   */
   readonly isOperation: (tag: number) => boolean
   readonly call: (reader: WireReader) => Exclude<AtomicOperation, AtomicCheck>
 }

@@ -6,7 +6,7 @@
  * client encoded; the node hands them on by position, without a view of its own for each.
  */
 import type { AtomicCall, OperationReaders } from './atomic-call.js'
-import { readAtomic, writeOperations } from './atomic-call.js'
+import { OPERATION_CALLS, readAtomic, writeOperations } from './atomic-call.js'
 import { protocolError } from './errors.js'
 import type { LockCall, UnlockCall } from './lock-call.js'
 import { readLock, readUnlock, writeLock, writeUnlock } from './lock-call.js'
@@ -126,12 +126,7 @@ export type Call = ReadCall | WriteCall
 
 const OPERATION_READERS: OperationReaders = {
   key: readKey,
-  // A function, which bundlers see through: a page that reads no calls does not load the reading.
-  isOperation: (tag) =>
-    tag === CALL_TAGS.set ||
-    tag === CALL_TAGS.delete ||
-    tag === CALL_TAGS.touch ||
-    tag === CALL_TAGS.increment,
+  isOperation: (tag) => OPERATION_CALLS.some((type) => CALL_TAGS[type] === tag),
   call: (reader) => readWriteCall(reader) as ReturnType<OperationReaders['call']>,
 }
 
