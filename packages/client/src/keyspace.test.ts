@@ -1,4 +1,7 @@
-/** The inference of the public types: what is wrong here fails the type check, not the run. */
+/**
+ * The inference of the public types: what is wrong here fails the type check, not the run. It is checked
+ * with `exactOptionalPropertyTypes` and without.
+ */
 import { expect, expectTypeOf, test } from 'vitest'
 import { createClient } from './index.js'
 import type {
