@@ -31,7 +31,7 @@ import type { WireWriter } from './wire-writer.js'
 export const OUTCOMES: readonly Outcome[] = ['applied', 'not-applied', 'unknown']
 
 export interface Fault {
-  /** Number of an error code, or `MOVED`. */
+  /** Number of an error code, `MOVED` or `FORGOTTEN`. */
   readonly code: number
   readonly outcome: Outcome
   readonly message: string

@@ -71,6 +71,12 @@ export const ERROR_RULES: Readonly<Record<ErrorCode, ErrorRule>> = {
  */
 export const MOVED = 64
 
+/**
+ * Wire number of the answer «whether this write took effect before can't be told any more»: it was
+ * sent again after the node had forgotten its client. Users see `UNAVAILABLE`, outcome `unknown`.
+ */
+export const FORGOTTEN = 65
+
 const CODE_BY_WIRE = new Map<number, ErrorCode>(
   Object.entries(ERROR_RULES).map(([code, rule]) => [rule.wire, code as ErrorCode]),
 )

@@ -153,7 +153,9 @@ export class WriteIntake {
   private originOf(batch: WriteBatch): Origin {
     const { clientId, answers, body } = batch
     const nowMs = this.ports.now()
-    return { clientId, lowWater: body.lowWater, answers, nowMs, sequence: 0, position: 0 }
+    const isResend = body.kind === 'resends'
+    const { lowWater } = body
+    return { clientId, lowWater, isResend, answers, nowMs, sequence: 0, position: 0 }
   }
 
   private submit(call: Call, position: number, batch: WriteBatch, origin: Origin): void {

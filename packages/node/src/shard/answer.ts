@@ -5,7 +5,7 @@
  * once, because the memory it is made from may change before the reply leaves.
  */
 import type { Fault, Outcome } from '@kv/protocol'
-import { ERROR_RULES, MOVED, WireWriter, writeFault } from '@kv/protocol'
+import { ERROR_RULES, FORGOTTEN, MOVED, WireWriter, writeFault } from '@kv/protocol'
 import type { ErrorCode } from '@kv/protocol'
 import type { LiveHeld } from './held.js'
 
@@ -65,6 +65,13 @@ export const MOVED_ANSWER: Uint8Array = encodedFault({
   code: MOVED,
   outcome: 'not-applied',
   message: '',
+})
+
+/** Whether a write that was sent again took effect before can't be told any more. */
+export const FORGOTTEN_ANSWER: Uint8Array = encodedFault({
+  code: FORGOTTEN,
+  outcome: 'unknown',
+  message: 'the node no longer remembers this client, so it can not tell whether it was applied',
 })
 
 function encodedFault(value: Fault): Uint8Array {

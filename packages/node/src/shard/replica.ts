@@ -18,8 +18,10 @@ import { Log } from './log/log.js'
 import type { JournalMember } from './journal/journal-member.js'
 import type { Journals } from './journal/journals.js'
 import { Overlay } from './overlay/overlay.js'
-import type { Effect } from './sequencer/record.js'
+import type { Effect, ReadEntry } from './sequencer/record.js'
 import { readEntries } from './sequencer/record.js'
+import { recordedAnswer } from './sessions/recorded-answer.js'
+import { SessionTable } from './sessions/session-table.js'
 import { State } from './state/state.js'
 import { StateDamage, stateDamageIn } from './state/stored-entry.js'
 
@@ -27,6 +29,9 @@ export interface Replica {
   readonly log: Log
   readonly state: State
   readonly overlay: Overlay
+  readonly sessions: SessionTable
+  /** Time of the last frame, in epoch milliseconds. */
+  readonly lastTimeMs: number
 }
 
 export interface ReplicaOptions {
@@ -59,13 +64,17 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
   const journal = await journals?.memberFor(shard, logDirectory)
   const state = openState(join(directory, 'state'), { clusterId, shard })
   const overlay = new Overlay()
+  const sessions = new SessionTable()
+  let lastTimeMs = state.marks.timeMs
   try {
+    sessions.load(state.marks.sessionFloor, state.sessions())
     const log = await Log.open({
       ...logOptions,
       ...(journal === undefined ? {} : { journal }),
       replayAfter: state.marks.appliedRevision,
       onFrame: (frame) => {
-        replay(frame, overlay, state)
+        replay(frame, { overlay, state, sessions })
+        lastTimeMs = Math.max(lastTimeMs, frame.timeMs)
       },
     })
     if (log.lastRevision < state.marks.applyingRevision) {
@@ -76,7 +85,7 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
       )
     }
     await bind(journal, log)
-    return { log, state, overlay }
+    return { log, state, overlay, sessions, lastTimeMs }
   } catch (error) {
     await state.close()
     throw error
@@ -141,17 +150,31 @@ function openState(directory: string, identity: { clusterId: string; shard: numb
   }
 }
 
-function replay(frame: LogFrame, overlay: Overlay, state: State): void {
+type Fold = Pick<Replica, 'overlay' | 'state' | 'sessions'>
+
+function replay(frame: LogFrame, { overlay, state, sessions }: Fold): void {
   let copiedBytes = 0
+  const effects: Effect[] = []
+  const onEntry = (entry: ReadEntry): void => {
+    foldSession(entry, effects, sessions)
+    effects.length = 0
+  }
   // The frame is a view of a whole segment, which must not live on because of a few entries.
   const body = Buffer.from(frame.body)
   try {
-    readEntries(body, frame.count, frame.firstRevision, (effect) => {
-      const held = heldOf(effect, overlay, state)
-      const isCopy = effect.type === 'touch' && overlay.get(effect.key) === undefined
-      if (isCopy) copiedBytes += held.end - held.start
-      overlay.put(effect.key, held)
-    })
+    readEntries(
+      body,
+      frame.count,
+      frame.firstRevision,
+      (effect) => {
+        const held = heldOf(effect, overlay, state)
+        const isCopy = effect.type === 'touch' && overlay.get(effect.key) === undefined
+        if (isCopy) copiedBytes += held.end - held.start
+        overlay.put(effect.key, held)
+        effects.push(effect)
+      },
+      onEntry,
+    )
   } catch (error) {
     if (!(error instanceof KvError)) throw error
     // The frame's checksum held, so this was written so: not a torn tail.
@@ -160,6 +183,13 @@ function replay(frame: LogFrame, overlay: Overlay, state: State): void {
     })
   }
   overlay.committed(lastRevisionOf(frame), frame.body.length + copiedBytes)
+}
+
+function foldSession(entry: ReadEntry, effects: readonly Effect[], sessions: SessionTable): void {
+  const { clientId, sequence, revision, evicted } = entry
+  if (evicted.length > 0) sessions.evict(evicted, revision)
+  if (clientId === 0 || sequence === 0) return
+  sessions.add(entry, { revision, answer: recordedAnswer(entry, effects) }, 0)
 }
 
 function heldOf(effect: Effect, overlay: Overlay, state: State): Held {

@@ -58,11 +58,14 @@ export class Shard {
     this.clock = options.clock
     this.onFailure = options.onFailure
     this.sweep = new ExpirySweep(replica.overlay, replica.state)
+    replica.sessions.begin(this.clock.now())
     this.sequencer = new Sequencer({
       log: replica.log,
       pace: options.pace ?? writeAtOnce,
       epoch: options.epoch,
       lastRevision: replica.log.lastRevision,
+      lastTimeMs: replica.lastTimeMs,
+      sessions: replica.sessions,
       now: () => this.clock.now(),
       committed: (key) => this.committed(key),
       firstCommitted: (range) => this.firstCommitted(range),
@@ -105,6 +108,11 @@ export class Shard {
   /** Memory that lives on until it is applied, or durable. */
   get overlayBytes(): number {
     return this.replica.overlay.bytes + this.sequencer.pendingBytes
+  }
+
+  /** Time of the newest frame, in epoch milliseconds. */
+  get recordTimeMs(): number {
+    return this.sequencer.recordTimeMs
   }
 
   /** What the next `apply` would take along. */
@@ -274,8 +282,12 @@ export class Shard {
     overlay.committed(group.lastRevision, group.memoryBytes)
   }
 
-  /** Ends entries whose time is over, through the log. A bounded number per call. */
+  /**
+   * Ends entries whose time is over, and sessions that are idle, through the log. A bounded number
+   * per call.
+   */
   expireSome(): void {
+    this.sequencer.evictSessions()
     try {
       const due = this.sweep.due(this.clock.now())
       if (due.length > 0) this.sequencer.expire(due)
@@ -294,9 +306,9 @@ export class Shard {
   }
 
   private async applyOnce(): Promise<void> {
-    const { overlay, state, log } = this.replica
+    const { overlay, state, log, sessions } = this.replica
     try {
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, { sessions, timeMs: this.sequencer.recordTimeMs })
       await log.dropBefore(state.marks.appliedRevision + 1)
       this.applyError = undefined
     } catch (error) {

@@ -16,6 +16,9 @@ export interface SentReply {
   readonly message: Uint8Array
 }
 
+/** A number is used once, also where another host takes the directory over. */
+let nextSequence = 1_000
+
 export class HostUnderTest {
   readonly host: Host
   readonly reports: FromChild[] = []
@@ -66,7 +69,9 @@ export class HostUnderTest {
 
   /** Sends a batch and resolves with its answers. */
   async write(calls: readonly Call[], connection: number = 1): Promise<unknown[]> {
-    return this.answersTo(this.send(writesBody(calls), connection), calls.length)
+    const body = writesBody(calls, nextSequence)
+    nextSequence += calls.length
+    return this.answersTo(this.send(body, connection), calls.length)
   }
 
   async read(calls: readonly Call[], connection: number = 1): Promise<unknown[]> {

@@ -35,6 +35,10 @@ export class Group {
     return this.firstRevision + this.count - 1
   }
 
+  holds(revision: number): boolean {
+    return this.firstRevision <= revision && revision <= this.lastRevision
+  }
+
   get bodyBytes(): number {
     return this.writer.position - FRAME_HEADER_BYTES
   }

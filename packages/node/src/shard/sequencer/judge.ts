@@ -13,6 +13,7 @@ import type { Held, LiveHeld } from '../held.js'
 import { copyValue, visibleAt } from '../held.js'
 import type { Put } from './record.js'
 import { RESULT_KINDS } from './record.js'
+import { clearAnswer, counterAnswer } from '../sessions/recorded-answer.js'
 
 /** One change, decided. `version` is not in it: that is the revision the sequencer gives. */
 export type Decided =
@@ -156,29 +157,19 @@ function judgeIncrement(
       { type: 'put', key: call.key, source: value.bytes, start: 0, end: value.position, expiresAt },
     ],
     resultKind: RESULT_KINDS.counter,
-    answer: (revision) =>
-      encoded((writer) => {
-        writer.array(3)
-        writer.number(counted.value)
-        writer.integer(revision)
-        writer.integer(expiresAt)
-      }),
+    answer: (revision) => counterAnswer(counted.value, revision, expiresAt),
   }
 }
 
 function judgeClear(call: Extract<WriteCall, { type: 'clear' }>, state: NewestState): Verdict {
   const { keys, resume } = state.firstKeys(call)
-  const answer = encoded((writer) => {
-    writer.array(2)
-    writer.integer(keys.length)
-    if (resume === undefined) writer.nil()
-    else writer.text(resume)
-  })
+  const answer = clearAnswer(keys.length, resume)
   if (keys.length === 0) return refused(answer)
   return {
     accepted: true,
     effects: keys.map((key) => ({ type: 'delete', key })),
-    resultKind: RESULT_KINDS.count,
+    // Where to go on can't be told from the effects.
+    resultKind: resume === undefined ? RESULT_KINDS.count : RESULT_KINDS.stored,
     answer: () => answer,
   }
 }

@@ -2,12 +2,13 @@ import { KvError, WireWriter } from '@kv/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { KEY_PARTS, LONGEST_KEY, textOf } from '../testing/entries.js'
-import type { Effect } from './record.js'
+import type { Effect, ReadEntry } from './record.js'
 import {
   ENTRY_KINDS,
   readEntries,
   RESULT_KINDS,
   writeEntryHead,
+  writeEviction,
   writePut,
   writeRemoval,
   writeStoredAnswer,
@@ -126,9 +127,36 @@ describe('record: what is written is read', () => {
   })
 })
 
+describe('record: what retries are judged by (P4)', () => {
+  test('an entry → its client, numbers and result kind, after its effects', () => {
+    const seen: unknown[] = []
+    const body = bodyOf([[{ type: 'delete', key: 'a' }], []], 7)
+    const onEntry = (entry: unknown): void => void seen.push(entry)
+    readEntries(body, 2, 7, ({ key: name }) => seen.push(name), onEntry)
+    expect(seen).toEqual([
+      'a',
+      { ...HEAD, revision: 7, evicted: [], answer: undefined },
+      { ...HEAD, revision: 8, evicted: [], answer: undefined },
+    ])
+  })
+
+  test('an eviction → the clients, and no effects', () => {
+    const writer = new WireWriter()
+    writeEviction(writer, [3, 2 ** 50])
+    const entries: ReadEntry[] = []
+    readEntries(
+      writer.written(),
+      1,
+      9,
+      () => expect.fail(),
+      (entry) => entries.push(entry),
+    )
+    expect(entries).toMatchObject([{ revision: 9, clientId: 0, evicted: [3, 2 ** 50] }])
+  })
+})
+
 describe('record: what is not known is never skipped (P2)', () => {
   test.each([
-    ['session eviction', ENTRY_KINDS.sessionEviction],
     ['prepare', ENTRY_KINDS.prepare],
     ['commit', ENTRY_KINDS.commit],
     ['abort', ENTRY_KINDS.abort],

@@ -21,7 +21,7 @@ export const ENTRY_KINDS = {
   write: 1,
   /** First entry of an epoch: no effects; after it the inherited tail is committed. */
   epochStart: 2,
-  /** Client sessions were forgotten (reserved for exactly-once retries). */
+  /** Sessions were forgotten: client ids stand where the effects would. */
   sessionEviction: 3,
   noop: 4,
   prepare: 16,
@@ -38,7 +38,7 @@ export const RESULT_KINDS = {
   done: 2,
   /** The counter: value, version and expiry are in the effect. */
   counter: 3,
-  /** The number of effects, for a step of `clear`. */
+  /** The number of effects, for a step of `clear` that reached the end of its range. */
   count: 4,
   /** The answer stands behind the effects. */
   stored: 5,
@@ -49,6 +49,7 @@ const EFFECTS = { put: 1, delete: 2, expire: 3, touch: 4 } as const
 const EFFECTS_MAX = 1_048_576
 const KEY_BYTES_MAX = 65_536
 const VALUE_BYTES_MAX = 0x7fff_ffff
+const EVICTED_MAX = 1_048_576
 
 export interface EntryHead {
   readonly kind: (typeof ENTRY_KINDS)[keyof typeof ENTRY_KINDS]
@@ -72,6 +73,13 @@ export function writeEntryHead(writer: WireWriter, head: EntryHead, effectCount:
 /** Writes the answer of an entry whose result kind is `stored`. */
 export function writeStoredAnswer(writer: WireWriter, answer: Uint8Array): void {
   writer.binary(answer)
+}
+
+/** Writes the entry that forgets the sessions of these clients. */
+export function writeEviction(writer: WireWriter, clientIds: readonly number[]): void {
+  const head = { kind: ENTRY_KINDS.sessionEviction, clientId: 0, sequence: 0, lowWater: 0 }
+  writeEntryHead(writer, { ...head, resultKind: RESULT_KINDS.none }, clientIds.length)
+  for (const clientId of clientIds) writer.integer(clientId)
 }
 
 /** A value to be stored under a key: `source[start, end)`. */
@@ -115,42 +123,73 @@ export type Effect =
   | { readonly type: 'delete' | 'expire'; readonly key: string; readonly held: Held }
   | { readonly type: 'touch'; readonly key: string; readonly expiresAt: number }
 
+/** What an entry says besides its effects. */
+export interface ReadEntry {
+  readonly revision: number
+  readonly kind: number
+  readonly clientId: number
+  readonly sequence: number
+  readonly lowWater: number
+  readonly resultKind: number
+  /** Clients whose sessions it evicts. */
+  readonly evicted: readonly number[]
+  /** Of the result kind `stored`; a view of the body. */
+  readonly answer: Uint8Array | undefined
+}
+
+const NOBODY: readonly number[] = []
+
 /**
- * Reads the entries of a frame's body in order and hands out their effects. `held` entries refer
- * to `body`, which must stay as it is. Throws on whatever is not exactly a record.
+ * Reads the entries of a frame's body in order and hands out their effects, and after those of
+ * each entry the entry itself. `held` entries refer to `body`, which must stay as it is. Throws on
+ * whatever is not exactly a record.
  */
 export function readEntries(
   body: Uint8Array,
   count: number,
   firstRevision: number,
   onEffect: (effect: Effect) => void,
+  onEntry?: (entry: ReadEntry) => void,
 ): void {
   const reader = new WireReader(body)
   const memory = { bytes: body }
   for (let revision = firstRevision; revision < firstRevision + count; revision += 1) {
-    const hasAnswer = readEntryHead(reader)
+    const head = readEntryHead(reader)
+    if (head.kind === ENTRY_KINDS.sessionEviction) {
+      onEntry?.({ ...head, revision, evicted: readEvicted(reader), answer: undefined })
+      continue
+    }
     const effectCount = reader.array(EFFECTS_MAX)
     for (let index = 0; index < effectCount; index += 1) {
       onEffect(readEffect(reader, memory, revision))
     }
-    if (hasAnswer) reader.binaryLength(VALUE_BYTES_MAX)
+    const isStored = head.resultKind === RESULT_KINDS.stored
+    const answer = isStored ? reader.binary(VALUE_BYTES_MAX) : undefined
+    onEntry?.({ ...head, revision, evicted: NOBODY, answer })
   }
   reader.finish()
 }
 
-/** Returns whether a stored answer follows the effects. */
-function readEntryHead(reader: WireReader): boolean {
+function readEntryHead(reader: WireReader): Omit<ReadEntry, 'revision' | 'evicted' | 'answer'> {
   const fields = reader.array(7)
   const kind = reader.unsigned()
-  if (kind !== ENTRY_KINDS.write && kind !== ENTRY_KINDS.epochStart && kind !== ENTRY_KINDS.noop) {
+  if (kind < ENTRY_KINDS.write || kind > ENTRY_KINDS.noop) {
     throw protocolError(`an entry has kind ${kind}, which this version does not know`)
   }
-  reader.unsigned()
-  reader.unsigned()
-  reader.unsigned()
-  const hasAnswer = reader.unsigned() === RESULT_KINDS.stored
-  if (fields !== (hasAnswer ? 7 : 6)) throw protocolError(`an entry has ${fields} fields`)
-  return hasAnswer
+  const head = {
+    kind,
+    clientId: reader.unsigned(),
+    sequence: reader.unsigned(),
+    lowWater: reader.unsigned(),
+    resultKind: reader.unsigned(),
+  }
+  const isStored = head.resultKind === RESULT_KINDS.stored
+  if (fields !== (isStored ? 7 : 6)) throw protocolError(`an entry has ${fields} fields`)
+  return head
+}
+
+function readEvicted(reader: WireReader): number[] {
+  return Array.from({ length: reader.array(EVICTED_MAX) }, () => reader.unsigned())
 }
 
 function readEffect(reader: WireReader, memory: { bytes: Uint8Array }, version: number): Effect {

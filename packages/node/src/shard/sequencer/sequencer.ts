@@ -18,15 +18,18 @@ import type { Decided, Verdict } from './judge.js'
 import type { AtomicState } from './judge-atomic.js'
 import { judgeCall } from './judge-call.js'
 import { LogNoRoom } from '../log/errors.js'
+import type { SessionTable } from '../sessions/session-table.js'
 import {
   ENTRY_KINDS,
   RESULT_KINDS,
   writeEntryHead,
+  writeEviction,
   writePut,
   writeRemoval,
   writeStoredAnswer,
   writeTouch,
 } from './record.js'
+import { answerAgain } from './retries.js'
 
 /** A group of this size is complete; what follows gathers in the next one. */
 const GROUP_BYTES_SOFT = 524_288
@@ -36,6 +39,8 @@ const GROUP_BYTES_MIN = 4_096
 export interface Origin {
   readonly clientId: number
   readonly lowWater: number
+  /** The batch is one of resends: its calls may have been executed before. */
+  readonly isResend: boolean
   readonly answers: Answers
   readonly nowMs: number
   sequence: number
@@ -64,6 +69,9 @@ export interface SequencerPorts {
   readonly pace: Pace
   readonly epoch: number
   readonly lastRevision: number
+  /** Time of the last frame, in epoch milliseconds; the times of frames never go back. */
+  readonly lastTimeMs: number
+  readonly sessions: SessionTable
   now(): number
   /** The newest committed entry, deleted and expired ones included. */
   committed(key: string): Held | undefined
@@ -84,10 +92,10 @@ export class Sequencer implements AtomicState {
   private readonly ports: SequencerPorts
   private readonly pending = new Map<string, Held>()
   /** Groups not handed to the log yet, in order; the last one gathers. */
-  private readonly groups: Group[] = []
-  private inFlight: Group | undefined
+  readonly groups: Group[] = []
+  inFlight: Group | undefined
   private nextRevision: number
-  private lastTimeMs = 0
+  private lastTimeMs: number
   private frameBytes = GROUP_BYTES_MIN
   /** Whether it has asked for a turn at the log. */
   private isWaiting = false
@@ -98,6 +106,7 @@ export class Sequencer implements AtomicState {
   constructor(ports: SequencerPorts) {
     this.ports = ports
     this.nextRevision = ports.lastRevision + 1
+    this.lastTimeMs = ports.lastTimeMs
   }
 
   /** Bytes of frames that are not durable yet. */
@@ -109,6 +118,11 @@ export class Sequencer implements AtomicState {
   /** Revision of the newest entry, committed or not. */
   get newestRevision(): number {
     return this.nextRevision - 1
+  }
+
+  /** Time of the newest frame, in epoch milliseconds. */
+  get recordTimeMs(): number {
+    return this.lastTimeMs
   }
 
   /** The newest entry of a key, committed or not. */
@@ -157,6 +171,7 @@ export class Sequencer implements AtomicState {
       origin.answers.answer(origin.position, MOVED_ANSWER)
       return
     }
+    if (answerAgain(this.ports.sessions, origin, this)) return
     const verdict = judgeCall(call, this, origin.nowMs)
     if (!verdict.accepted) {
       this.answerInOrder(origin.answers, origin.position, verdict.answer)
@@ -165,6 +180,21 @@ export class Sequencer implements AtomicState {
     const answer = this.enter(verdict, origin)
     const group = this.groups.at(-1) as Group
     group.answerAfterCommit(origin.answers, origin.position, answer)
+    this.ports.sessions.add(origin, { revision: this.newestRevision, answer }, origin.nowMs)
+    if (this.ports.sessions.isOverLimit) this.evictSessions()
+  }
+
+  /** Forgets sessions that are idle or for which there is no memory, by an entry of their own. */
+  evictSessions(): void {
+    if (this.intake === 'closed') return
+    const { sessions } = this.ports
+    const clientIds = sessions.evictable(this.ports.now())
+    if (clientIds.length === 0) return
+    const group = this.gathering()
+    writeEviction(group.writer, clientIds)
+    sessions.evicting(clientIds, this.nextRevision)
+    this.sequenced(group)
+    this.flush()
   }
 
   /**
@@ -275,6 +305,7 @@ export class Sequencer implements AtomicState {
       const key = group.keys[index] as string
       if (this.pending.get(key) === group.helds[index]) this.pending.delete(key)
     }
+    this.ports.sessions.committed(group.lastRevision)
     this.ports.onCommit(group)
     this.flush()
     group.deliver()
@@ -310,6 +341,7 @@ export class Sequencer implements AtomicState {
     const given = this.groups.splice(0)
     this.pending.clear()
     this.nextRevision = given[0]?.firstRevision ?? this.nextRevision
+    this.ports.sessions.discardFrom(this.nextRevision)
     for (const group of given) group.refuse(answer)
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { tombstone } from '../held.js'
 import { Overlay } from '../overlay/overlay.js'
+import { beside } from '../testing/beside.js'
 import { inDirectory } from '../testing/directory.js'
 import { textHeld, textOf } from '../testing/entries.js'
 import { applyOverlay } from './applier.js'
@@ -40,7 +41,7 @@ describe('applier: a generation', () => {
   test('P2: many keys, more than a slice → all in the state, the overlay empty, the marks moved', () =>
     withState(async (state, overlay) => {
       commit(overlay, 1, 3_000)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       expect(overlay.isEmpty).toBe(true)
       expect(state.entryCount).toBe(3_000)
       expect(textOf(state.get(keyAt(2_999)))).toBe('v 2999')
@@ -53,17 +54,17 @@ describe('applier: a generation', () => {
         overlay.put(keyAt(index), textHeld('x'.repeat(300_000), index + 1))
       }
       overlay.committed(8, 1)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       expect(state.entryCount).toBe(8)
     }))
 
   test('deletions → gone from the state', () =>
     withState(async (state, overlay) => {
       commit(overlay, 1, 10)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       overlay.put(keyAt(3), tombstone(11))
       overlay.committed(11, 1)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       expect(state.get(keyAt(3))).toBeUndefined()
       expect(state.entryCount).toBe(9)
     }))
@@ -71,7 +72,7 @@ describe('applier: a generation', () => {
   test('no keys, only revisions → the mark moves, so that the log can be let go', () =>
     withState(async (state, overlay) => {
       overlay.committed(5, 1)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       expect(state.marks.appliedRevision).toBe(5)
     }))
 
@@ -79,7 +80,7 @@ describe('applier: a generation', () => {
     withState(async (state, overlay) => {
       commit(overlay, 1, 2_500, 'old')
       let isApplied = false
-      const applying = applyOverlay(overlay, state).then(() => (isApplied = true))
+      const applying = applyOverlay(overlay, state, beside()).then(() => (isApplied = true))
       let turn = 0
       while (!isApplied) {
         const index = (turn += 37) % 2_500
@@ -98,14 +99,14 @@ describe('applier: a generation', () => {
   test('what commits while it is being applied → waits for the next time', () =>
     withState(async (state, overlay) => {
       commit(overlay, 1, 100)
-      const applying = applyOverlay(overlay, state)
+      const applying = applyOverlay(overlay, state, beside())
       overlay.put('later', textHeld('x', 101))
       overlay.committed(101, 1)
       await applying
       expect(state.marks.appliedRevision).toBe(100)
       expect(state.get('later')).toBeUndefined()
       expect(overlay.size).toBe(1)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       expect(state.marks.appliedRevision).toBe(101)
     }))
 })
@@ -127,14 +128,14 @@ describe('applier: an attempt that fails', () => {
           )
         }
         write.mockImplementationOnce(() => Promise.reject(new Error('disk full')))
-        await expect(applyOverlay(overlay, state)).rejects.toThrow('disk full')
+        await expect(applyOverlay(overlay, state, beside())).rejects.toThrow('disk full')
         expect(state.marks.appliedRevision).toBe(0)
         expect(overlay.isApplying).toBe(true)
         expect(readNewest(overlay, state, keyAt(KEYS - 1))).toBe(`v ${KEYS - 1}`)
 
         overlay.put(keyAt(0), textHeld('newer', KEYS + 1))
         overlay.committed(KEYS + 1, 1)
-        await applyOverlay(overlay, state)
+        await applyOverlay(overlay, state, beside())
         expect(overlay.isApplying).toBe(false)
         expect(state.entryCount).toBe(KEYS)
         expect(state.marks.appliedRevision).toBe(KEYS)
@@ -146,11 +147,11 @@ describe('applier: an attempt that fails', () => {
     withState(async (state, overlay) => {
       commit(overlay, 1, 1_000)
       const write = vi.spyOn(state, 'write')
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       expect(write.mock.calls.map(([, marks]) => marks)).toEqual([
         { applyingRevision: 1_000 },
         undefined,
-        { applyingRevision: 1_000, appliedRevision: 1_000 },
+        { applyingRevision: 1_000, appliedRevision: 1_000, sessionFloor: 0, timeMs: 0 },
       ])
     }))
 })

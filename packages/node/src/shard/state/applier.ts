@@ -8,6 +8,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Generation } from '../overlay/generation.js'
 import type { Overlay } from '../overlay/overlay.js'
+import type { SessionChanges } from '../sessions/session-table.js'
 import type { Change, State } from './state.js'
 
 const SLICE_CHANGES = 512
@@ -15,19 +16,40 @@ const SLICE_BYTES_SOFT = 262_144
 /** Slices handed to LMDB's thread and not yet stored: what bounds the memory in between. */
 const SLICES_AHEAD = 4
 
+/** What is stored beside the entries, in the transaction that moves the mark `applied`. */
+export interface AppliedBeside {
+  readonly sessions: {
+    /** As they are at this revision, the last that has committed; the same until `stored`. */
+    freeze(revision: number): SessionChanges
+    stored(): void
+  }
+  /** No frame has a later time, in epoch milliseconds. */
+  readonly timeMs: number
+}
+
 /** Applies what the overlay holds. Resolves when it is in the state, on disk, and dropped. */
-export async function applyOverlay(overlay: Overlay, state: State): Promise<void> {
+export async function applyOverlay(
+  overlay: Overlay,
+  state: State,
+  beside: AppliedBeside,
+): Promise<void> {
   const generation = overlay.isApplying ? overlay.generations[1] : overlay.freeze()
   // Frozen already: an attempt before this one failed, and the whole generation is due again.
   if (generation === undefined) return
+  const sessions = beside.sessions.freeze(generation.lastRevision)
   while (generation.order.sortSome()) await nextTurn()
-  await storeGeneration(generation, state)
+  await storeGeneration(generation, state, { sessions, timeMs: beside.timeMs })
   state.refresh()
   overlay.dropFrozen()
+  beside.sessions.stored()
   await state.flushed()
 }
 
-async function storeGeneration(generation: Generation, state: State): Promise<void> {
+async function storeGeneration(
+  generation: Generation,
+  state: State,
+  beside: { readonly sessions: SessionChanges; readonly timeMs: number },
+): Promise<void> {
   const cursor = generation.order.cursor('', undefined, false)
   const applyingRevision = Math.max(generation.lastRevision, state.marks.applyingRevision)
   const ahead: Promise<void>[] = []
@@ -43,7 +65,13 @@ async function storeGeneration(generation: Generation, state: State): Promise<vo
     }
     await Promise.all(ahead)
     // Only now, in a transaction after all others: the state holds everything up to here.
-    await state.write([], { appliedRevision: generation.lastRevision, applyingRevision })
+    const marks = {
+      appliedRevision: generation.lastRevision,
+      applyingRevision,
+      sessionFloor: beside.sessions.floor,
+      timeMs: Math.max(beside.timeMs, state.marks.timeMs),
+    }
+    await state.write([], marks, beside.sessions)
   } catch (error) {
     await Promise.allSettled(ahead)
     throw error

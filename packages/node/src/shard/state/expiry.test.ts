@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Overlay } from '../overlay/overlay.js'
+import { beside } from '../testing/beside.js'
 import { inDirectory } from '../testing/directory.js'
 import { textHeld } from '../testing/entries.js'
 import { applyOverlay } from './applier.js'
@@ -29,7 +30,7 @@ describe('expiry: keys that are due', () => {
   test('in the overlay, frozen or not, and in the state → all of them', () =>
     withSweep(async (sweep, overlay, state) => {
       put(overlay, 'stored', 10)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       put(overlay, 'frozen', 10)
       overlay.freeze()
       put(overlay, 'active', 10)
@@ -41,7 +42,7 @@ describe('expiry: keys that are due', () => {
   test('handed out and not removed → due again: a removal may have been refused', () =>
     withSweep(async (sweep, overlay, state) => {
       put(overlay, 'stored', 10)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       expect(sweep.due(10)).toEqual(['stored'])
       expect(sweep.due(10)).toEqual(['stored'])
     }))
@@ -49,7 +50,7 @@ describe('expiry: keys that are due', () => {
   test('P7: very many → a bounded number at once, and all of them in the end', () =>
     withSweep(async (sweep, overlay, state) => {
       for (let index = 0; index < 700; index += 1) put(overlay, `stored ${index}`, 10)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       for (let index = 0; index < 700; index += 1) put(overlay, `held ${index}`, 10)
       const seen = new Set<string>()
       for (let step = 0; step < 3; step += 1) {

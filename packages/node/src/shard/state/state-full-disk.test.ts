@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { Overlay } from '../overlay/overlay.js'
+import { beside } from '../testing/beside.js'
 import { inDirectory } from '../testing/directory.js'
 import { textHeld, textOf } from '../testing/entries.js'
 import { CAN_LIMIT_FILE_SIZE, withFileSizeLimit } from '../testing/file-size-limit.js'
@@ -34,12 +35,12 @@ describe.skipIf(!CAN_LIMIT_FILE_SIZE)('state: the disk is full', () => {
       const state = State.open(directory, IDENTITY)
       const overlay = new Overlay()
       fill(overlay, 1, 200)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       const bytes = statSync(join(directory, 'data.mdb')).size
       fill(overlay, 200, 2_200)
       await withFileSizeLimit(bytes, async () => {
         for (let attempt = 0; attempt < 3; attempt += 1) {
-          await expect(applyOverlay(overlay, state)).rejects.toThrow(
+          await expect(applyOverlay(overlay, state, beside())).rejects.toThrow(
             /^the state could not be stored: /,
           )
           expect(state.marks.appliedRevision).toBe(199)
@@ -47,7 +48,7 @@ describe.skipIf(!CAN_LIMIT_FILE_SIZE)('state: the disk is full', () => {
           expect(textOf(overlay.get('key 12199'))).toBe(VALUE)
         }
       })
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       expect(state.marks.appliedRevision).toBe(2_199)
       expect(state.entryCount).toBe(2_199)
       await state.close()
@@ -58,10 +59,10 @@ describe.skipIf(!CAN_LIMIT_FILE_SIZE)('state: the disk is full', () => {
       const state = State.open(directory, IDENTITY)
       const overlay = new Overlay()
       fill(overlay, 1, 200)
-      await applyOverlay(overlay, state)
+      await applyOverlay(overlay, state, beside())
       fill(overlay, 200, 2_200)
       await withFileSizeLimit(statSync(join(directory, 'data.mdb')).size, async () => {
-        await expect(applyOverlay(overlay, state)).rejects.toThrow('could not be stored')
+        await expect(applyOverlay(overlay, state, beside())).rejects.toThrow('could not be stored')
         await state.close()
       })
       const again = State.open(directory, IDENTITY)

@@ -229,7 +229,7 @@ describe('state: expiry index', () => {
 describe('state: marks', () => {
   test('new → nothing applied', () =>
     withState(async (state) => {
-      expect(state.marks).toEqual({ ...IDENTITY, appliedRevision: 0, applyingRevision: 0 })
+      expect(state.marks).toMatchObject({ ...IDENTITY, appliedRevision: 0, applyingRevision: 0 })
     }))
 
   test('moved with a transaction → there after reopening', () =>
@@ -239,7 +239,7 @@ describe('state: marks', () => {
       await state.write([], { appliedRevision: 9 })
       await state.close()
       const again = State.open(directory, IDENTITY)
-      expect(again.marks).toEqual({ ...IDENTITY, appliedRevision: 9, applyingRevision: 9 })
+      expect(again.marks).toMatchObject({ ...IDENTITY, appliedRevision: 9, applyingRevision: 9 })
       await again.close()
     }))
 

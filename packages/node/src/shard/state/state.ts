@@ -14,6 +14,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import { open as openEnvironment } from 'lmdb'
 import type { Held, LiveHeld } from '../held.js'
+import type { SessionChanges, StorableSession } from '../sessions/session-table.js'
+import { decodeSession, encodeSession, sessionKey } from '../sessions/stored-session.js'
 import { checkDataFile } from './data-file.js'
 import { readStoredKey, writeStoredKey } from './stored-key.js'
 import {
@@ -38,6 +40,10 @@ export interface StateMarks {
   readonly appliedRevision: number
   /** Something up to here may be in the state. */
   readonly applyingRevision: number
+  /** Highest client id whose session was evicted. */
+  readonly sessionFloor: number
+  /** No frame up to `appliedRevision` has a later time, in epoch milliseconds. */
+  readonly timeMs: number
 }
 
 /** One key's outcome, to be stored. */
@@ -59,6 +65,7 @@ export class State {
   private readonly entries: Database<Buffer, string>
   private readonly index: Database<Buffer, Buffer>
   private readonly marksStore: Database<Buffer, string>
+  private readonly sessionStore: Database<Buffer, Buffer>
   private readonly file: string
   private readonly found = new FoundEntry()
   /** Memory that LMDB's own thread reads until its transaction is done. */
@@ -85,6 +92,8 @@ export class State {
     this.entries = this.environment.openDB('entries', keyed)
     this.index = this.environment.openDB('expiry', { encoding: 'binary', keyEncoding: 'binary' })
     this.marksStore = this.environment.openDB('marks', keyed)
+    const byBytes = { encoding: 'binary', cache: false, keyEncoding: 'binary' } as object
+    this.sessionStore = this.environment.openDB('sessions', byBytes)
     try {
       this.currentMarks = this.readMarks(identity)
     } catch (error) {
@@ -103,7 +112,7 @@ export class State {
     const stored = this.marksStore.get(MARKS_KEY)
     if (stored === undefined) {
       if (this.entryCount > 0) throw new StateDamage('the state has entries but no marks')
-      return { ...identity, appliedRevision: 0, applyingRevision: 0 }
+      return { ...identity, appliedRevision: 0, applyingRevision: 0, sessionFloor: 0, timeMs: 0 }
     }
     const marks = JSON.parse(stored.toString()) as StateMarks
     if (marks.clusterId !== identity.clusterId || marks.shard !== identity.shard) {
@@ -159,6 +168,11 @@ export class State {
     }
   }
 
+  /** The client sessions as they were at the mark `applied`. */
+  *sessions(): Generator<StorableSession> {
+    for (const { key, value } of this.sessionStore.getRange({})) yield decodeSession(key, value)
+  }
+
   /** Rows of the expiry index that are due by `nowMs`, from the earliest, after `after`. */
   *due(
     nowMs: number,
@@ -177,9 +191,14 @@ export class State {
 
   /**
    * Stores changes in one transaction. Resolves when they are visible to reads that follow
-   * `refresh`; they are on disk once `flushed` resolves.
+   * `refresh`; they are on disk once `flushed` resolves. Sessions belong to the mark `applied`.
    */
-  write(changes: readonly Change[], marks?: Partial<StateMarks>): Promise<void> {
+  write(
+    changes: readonly Change[],
+    marks?: Partial<StateMarks>,
+    sessions?: SessionChanges,
+  ): Promise<void> {
+    const rows = sessions?.sessions.map((session) => encodeSession(session)) ?? []
     const staleRows = this.staleIndexRows(changes)
     const size = changes.reduce((sum, { held }) => sum + storedBytes(held), 0)
     const memory = Buffer.allocUnsafeSlow(size)
@@ -189,12 +208,14 @@ export class State {
     const done = this.environment.batch(() => {
       for (const row of staleRows) void this.index.remove(row)
       this.putChanges(changes, memory)
+      if (sessions !== undefined) this.putSessions(sessions, rows)
       if (marks !== undefined)
         void this.marksStore.put(MARKS_KEY, Buffer.from(JSON.stringify(next)))
     })
     return done.then(
       () => {
         this.inUse.delete(memory)
+        rows.length = 0
         this.hasFailed = false
         this.currentMarks = next
       },
@@ -217,6 +238,13 @@ export class State {
       position += stored.length
       void this.entries.put(key, stored)
       if (held.expiresAt !== 0) void this.index.put(indexKey(held.expiresAt, key), INDEX_VALUE)
+    }
+  }
+
+  private putSessions({ sessions, removed }: SessionChanges, rows: readonly Buffer[]): void {
+    for (const clientId of removed) void this.sessionStore.remove(sessionKey(clientId))
+    for (const [index, { clientId }] of sessions.entries()) {
+      void this.sessionStore.put(sessionKey(clientId), rows[index] as Buffer)
     }
   }
 

@@ -4,6 +4,7 @@ import type { Answer } from '../answer.js'
 import type { Held } from '../held.js'
 import { visibleAt } from '../held.js'
 import { FRAME_HEADER_BYTES } from '../log/frame.js'
+import { SessionTable } from '../sessions/session-table.js'
 import type { Effect } from '../sequencer/record.js'
 import { readEntries } from '../sequencer/record.js'
 import { Sequencer, writeAtOnce } from '../sequencer/sequencer.js'
@@ -77,6 +78,7 @@ export class SequencerUnderTest {
   readonly committed: Map<string, Held> = new Map()
   readonly answers: GatheredAnswers = new GatheredAnswers()
   readonly failures: Error[] = []
+  readonly sessions: SessionTable = new SessionTable()
   readonly sequencer: Sequencer
   nowMs = 1_000
   private position = 0
@@ -87,6 +89,8 @@ export class SequencerUnderTest {
       log: this.log,
       epoch: 4,
       lastRevision,
+      lastTimeMs: 0,
+      sessions: this.sessions,
       now: () => this.nowMs,
       committed: (key) => this.committed.get(key),
       firstCommitted: (range) => ({ keys: this.visibleKeys(range), resume: undefined }),
@@ -115,7 +119,8 @@ export class SequencerUnderTest {
   submit(call: WriteCall): number {
     const { answers, nowMs } = this
     const position = this.position++
-    const origin = { clientId: 1, lowWater: 0, answers, nowMs, sequence: position, position }
+    const sequence = position + 1
+    const origin = { clientId: 1, lowWater: 0, isResend: false, answers, nowMs, sequence, position }
     this.sequencer.submit(call, origin)
     return position
   }

@@ -3,6 +3,7 @@ import type { Call, ReadCall, WriteCall } from '@kv/protocol'
 import { isReadCall, WireWriter } from '@kv/protocol'
 import type { Answer } from '../answer.js'
 import type { LogFileSystem } from '../log/file-system.js'
+import type { Attempt } from '../sessions/session-table.js'
 import { Shard } from '../shard.js'
 import { GatheredAnswers } from './calls.js'
 
@@ -16,10 +17,15 @@ export interface ShardUnderTestOptions {
   readonly clock?: { nowMs: number }
 }
 
+/** Each opening is another client: its numbers begin at 1. */
+let nextClientId = 1
+
 export class ShardUnderTest {
   readonly shard: Shard
   readonly clock: { nowMs: number }
   readonly failures: Error[]
+  private readonly clientId: number = nextClientId++
+  private nextSequence = 1
 
   private constructor(shard: Shard, clock: { nowMs: number }, failures: Error[]) {
     this.shard = shard
@@ -62,11 +68,34 @@ export class ShardUnderTest {
     return Promise.all(calls.map((_, position) => answers.at(position)))
   }
 
+  /** A write of a client that numbers its calls itself. */
+  async attempt(
+    call: WriteCall,
+    attempt: Attempt & { readonly lowWater?: number },
+  ): Promise<Answer> {
+    while (this.shard.sortSome());
+    const answers = new GatheredAnswers()
+    const { nowMs } = this.clock
+    this.shard.submit(call, { lowWater: 0, ...attempt, answers, nowMs, position: 0 })
+    this.shard.flush()
+    const answer = await answers.at(0)
+    return answer instanceof Uint8Array ? Uint8Array.from(answer) : answer
+  }
+
   sendUnanswered(calls: readonly Call[]): { readonly answers: GatheredAnswers } {
     const answers = new GatheredAnswers()
     const nowMs = this.clock.nowMs
     for (const [position, call] of calls.entries()) {
-      const origin = { clientId: 1, lowWater: 0, answers, nowMs, sequence: position, position }
+      const sequence = this.nextSequence++
+      const origin = {
+        clientId: this.clientId,
+        lowWater: 0,
+        isResend: false,
+        answers,
+        nowMs,
+        sequence,
+        position,
+      }
       if (isReadCall(call)) this.shard.readInOrder(call, origin)
       else this.shard.submit(call, origin)
     }
