@@ -13,7 +13,7 @@ const TIMEOUT_MS = 60_000
 
 describe('kill -9 of the coordinator in mid-stream', () => {
   test(
-    'children end by themselves; restarted, every acknowledged write is there (P1)',
+    'children end by themselves; restarted, every write takes effect, once (P1, P4)',
     async () => {
       const scene = sceneOfTest()
       const { node, stream } = await streaming(scene)
@@ -94,8 +94,6 @@ function restart(scene: Scene, node: NodeProcess): Promise<NodeProcess> {
 async function finish(scene: Scene, node: NodeProcess, stream: WriteStream): Promise<string[]> {
   await stream.untilAcknowledged(300)
   await stream.end()
-  const failures = stream.failures
-    .filter(({ code, outcome }) => code !== 'UNAVAILABLE' || outcome !== 'unknown')
-    .map(String)
+  const failures = stream.failures.map(String)
   return [...failures, ...(await stream.violations(scene.client(node.url)))]
 }

@@ -2,7 +2,7 @@
  * The errors a call may end with: what happened, to which call, and what to do next.
  */
 import type { ErrorCode, Fault, Outcome } from '@kv/protocol'
-import { KvError } from '@kv/protocol'
+import { FORGOTTEN, KvError } from '@kv/protocol'
 import type { PendingCall } from './pending-call.js'
 
 const KEY_CHARACTERS_SHOWN = 80
@@ -19,14 +19,26 @@ export function quoteKey(key: string): string {
   return JSON.stringify(shown)
 }
 
+/**
+ * What a node says of a call without having judged it: it says nothing of what became of the call
+ * when it was sent before.
+ */
+const UNJUDGED: ReadonlySet<ErrorCode> = new Set([
+  'OVERLOADED',
+  'TIMEOUT',
+  'NO_SPACE',
+  'UNAVAILABLE',
+])
+
 /** What is known of a call that got no answer: a read changes nothing, nor does what never left. */
 function outcomeOf(call: PendingCall): Outcome {
-  return call.isWrite && call.place?.isSent === true ? 'unknown' : 'not-applied'
+  const mayBeApplied = call.isInDoubt || call.place?.isSent === true
+  return call.isWrite && mayBeApplied ? 'unknown' : 'not-applied'
 }
 
 export function timeoutError(call: PendingCall, cause: KvError | undefined): KvError {
   const outcome = outcomeOf(call)
-  const isSent = call.place?.isSent === true
+  const isSent = call.isInDoubt || call.place?.isSent === true
   if (call.kind === 'topology') {
     const why = cause === undefined ? '' : `: ${cause.message}`
     return new KvError('TIMEOUT', `no connection in time${why}`, { outcome, cause })
@@ -41,8 +53,8 @@ export function timeoutError(call: PendingCall, cause: KvError | undefined): KvE
 export function lostError(call: PendingCall, cause: KvError): KvError {
   return new KvError(
     'UNAVAILABLE',
-    `${nameOf(call)} was sent, but the connection ended before the answer (${cause.message}); ` +
-      'it may have been applied: read before repeating it',
+    `${nameOf(call)} was sent, but its answer was lost and can't be asked for again ` +
+      `(${cause.message}); it may have been applied: read before repeating it`,
     { outcome: outcomeOf(call), cause },
   )
 }
@@ -63,9 +75,14 @@ export function endedError(call: PendingCall, cause: KvError): KvError {
 
 /** What the node says of the call. */
 export function faultError(call: PendingCall, code: ErrorCode, fault: Fault): KvError {
-  return new KvError(code, `${nameOf(call)}: ${fault.message}`, {
-    outcome: call.isWrite ? fault.outcome : 'not-applied',
-  })
+  const outcome = !call.isWrite ? 'not-applied' : trueOutcome(call, code, fault)
+  return new KvError(code, `${nameOf(call)}: ${fault.message}`, { outcome })
+}
+
+function trueOutcome(call: PendingCall, code: ErrorCode, fault: Fault): Outcome {
+  if (call.isInDoubt) return UNJUDGED.has(code) ? 'unknown' : fault.outcome
+  // It was only ever sent to where it was not executed.
+  return fault.code === FORGOTTEN ? 'not-applied' : fault.outcome
 }
 
 export function overloadedError(): KvError {

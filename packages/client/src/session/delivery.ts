@@ -21,6 +21,9 @@ import { SequenceLedger } from './sequence-ledger.js'
 import { Settlements } from './settlements.js'
 import { WriteTracker } from './write-tracker.js'
 
+/** No write is sent again so long after it was first sent: the node may forget it then. */
+export const RESEND_MS_MAX = 300_000
+
 export interface DeliveryLimits {
   readonly queueBytesMax: number
   readonly queueCallsMax: number
@@ -71,6 +74,9 @@ export class Delivery {
       settlements,
       now: () => clock.now(),
       random,
+      takeBack: (call) => {
+        this.takeBack(call)
+      },
     })
     this.alarm = new Alarm(clock, (now) => this.onAlarm(now))
   }
@@ -157,15 +163,42 @@ export class Delivery {
     return calls
   }
 
-  /** What was in flight: reads are sent again; of writes nobody knows whether they took effect. */
+  /** What was in flight is sent again, with the sequence numbers it had. */
   onDisconnected(error: KvError): void {
     for (const batch of this.outbox.close()) {
       for (const call of restOf(batch)) {
-        if (call.isWrite || call.isAbandoned) this.settlements.fail(call, lostError(call, error))
-        else this.batcher.takeBack(call)
+        if (call.isAbandoned) {
+          this.settlements.fail(call, lostError(call, error))
+          continue
+        }
+        if (call.isWrite) call.isInDoubt = true
+        this.takeBack(call)
       }
     }
     this.router.needsRefresh = true
+  }
+
+  /**
+   * The node does not know this client (any more), or is another one: what was sent and not
+   * answered can't be asked for again, and to send it again might execute it twice.
+   */
+  onIdentityLost(error: KvError): void {
+    for (const buffer of this.batcher.unsentBuffers()) {
+      for (const call of buffer.calls) {
+        const isWaiting = !call.isSettled && call.place === buffer
+        if (isWaiting && call.isInDoubt) this.settlements.fail(call, lostError(call, error))
+      }
+    }
+  }
+
+  /** Takes a call back that is to be sent again; a write not too long after the first time. */
+  private takeBack(call: PendingCall): void {
+    const latest = call.firstSentAt + RESEND_MS_MAX
+    if (call.isWrite && call.deadline > latest) {
+      call.deadline = latest
+      this.alarm.setBy(latest)
+    }
+    this.batcher.takeBack(call)
   }
 
   /** Does what has become possible: places calls anew, sends what waited for room. */

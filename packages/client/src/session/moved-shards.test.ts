@@ -1,5 +1,5 @@
 import type { Call } from '@kv/protocol'
-import { ERROR_RULES, MOVED, shardOf } from '@kv/protocol'
+import { ERROR_RULES, FORGOTTEN, MOVED, shardOf } from '@kv/protocol'
 import { expect, test } from 'vitest'
 import type { FakeNode, ReceivedBatch } from '../testing/fake-node.js'
 import { connectedHarness, outcomeOf, settle } from '../testing/harness.js'
@@ -183,18 +183,62 @@ test('UNAVAILABLE: reads → sent again with the next topology', async () => {
   expect(await read).toBeUndefined()
 })
 
-test('UNAVAILABLE: writes → reject with the outcome that the node says', async () => {
+test('P4: UNAVAILABLE, unknown: writes → sent again, before those made meanwhile', async () => {
+  const { kv, node, clock } = await connectedHarness({ shards: 2 })
+  node.isHolding = true
+  const writes = [kv.set('a', 1)]
+  await settle()
+  node.loseReplies()
+  refuse(node, node.batches[0]!, ERROR_RULES.UNAVAILABLE.wire, UNKNOWN)
+  await settle()
+  writes.push(kv.set('a', 2))
+  expect(await outcomeOf(writes[1]!)).toBe('pending')
+  clock.advance(25)
+  expect(await Promise.all(writes)).toMatchObject([{ version: 1 }, { version: 2 }])
+  expect(node.batches.map(({ kind }) => kind)).toEqual(['writes', 'resends', 'writes'])
+  expect(await kv.get('a')).toBe(2)
+})
+
+test('UNAVAILABLE, not applied: writes → reject with the outcome that the node says', async () => {
   const { kv, node } = await connectedHarness({ shards: 2 })
   node.isHolding = true
   const write = kv.set('a', 1)
   await settle()
-  refuse(node, node.batches[0]!, ERROR_RULES.UNAVAILABLE.wire, 2)
+  refuse(node, node.batches[0]!, ERROR_RULES.UNAVAILABLE.wire)
   await expect(write).rejects.toMatchObject({
     code: 'UNAVAILABLE',
-    outcome: 'unknown',
+    outcome: 'not-applied',
     retryable: true,
     message: expect.stringContaining('set of "a"'),
   })
+})
+
+test.each([
+  ['OVERLOADED', ERROR_RULES.OVERLOADED.wire],
+  ['UNAVAILABLE', FORGOTTEN],
+])('P4: %s to a write sent again, whose first end nobody knows → unknown', async (code, wire) => {
+  const { kv, node, clock } = await connectedHarness({ shards: 2 })
+  node.isHolding = true
+  const write = kv.set('a', 1)
+  await settle()
+  refuse(node, node.batches[0]!, ERROR_RULES.UNAVAILABLE.wire, UNKNOWN)
+  await settle()
+  clock.advance(25)
+  await settle()
+  refuse(node, node.batches[1]!, wire, wire === FORGOTTEN ? UNKNOWN : undefined)
+  await expect(write).rejects.toMatchObject({ code, outcome: 'unknown' })
+})
+
+test('P4: forgotten, but it was only sent where it was not executed → not applied', async () => {
+  const { kv, node } = await connectedHarness({ shards: 2, children: 2 })
+  node.isHolding = true
+  const write = kv.set(keyIn(0, 2), 1)
+  await settle()
+  refuse(node, node.batches[0]!, MOVED)
+  node.move({ 0: 2 })
+  await settle()
+  refuse(node, node.batches[1]!, FORGOTTEN, UNKNOWN)
+  await expect(write).rejects.toMatchObject({ code: 'UNAVAILABLE', outcome: 'not-applied' })
 })
 
 test('OVERLOADED: reads and writes → reject, not applied', async () => {
@@ -228,6 +272,9 @@ test('another cluster after a reconnect: unsent calls → routed by its topology
   expect(node.batches.map(({ batch }) => batch.child)).toEqual([7])
   expect(await write).toEqual({ ok: true, version: 1 })
 })
+
+/** As a number on the wire. */
+const UNKNOWN = 2
 
 function refuse(node: FakeNode, { batch }: ReceivedBatch, code: number, outcome: number = 1): void {
   node.link.send({ type: 'refused', batchId: batch.id, code, outcome, message: 'refused' })

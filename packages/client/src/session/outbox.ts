@@ -92,7 +92,7 @@ export class Outbox {
       topologyVersion: batch.topologyVersion,
       remainingMs: Math.min(TIMER_MS_MAX, Math.max(1, Math.ceil(buffer.latestMs - now))),
     }
-    const head = this.headOf(batch)
+    const head = this.headOf(batch, now)
     buffer.isSent = true
     const bytes = encodeBatch(envelope, head, buffer.calls.length, buffer.writer)
     batch.messageBytes = bytes.length
@@ -100,7 +100,7 @@ export class Outbox {
     this.send(bytes)
   }
 
-  private headOf(batch: Batch): BatchHead {
+  private headOf(batch: Batch, now: number): BatchHead {
     const { calls } = batch.buffer
     if (batch.kind === 'reads') return { kind: 'reads' }
     for (const call of calls) {
@@ -112,7 +112,9 @@ export class Outbox {
     }
     const firstSequence = this.ledger.issue(calls.length)
     for (let index = 0; index < calls.length; index += 1) {
-      calls[index]!.sequence = firstSequence + index
+      const call = calls[index]!
+      call.sequence = firstSequence + index
+      call.firstSentAt = now
     }
     return { kind: 'writes', firstSequence, lowWater }
   }

@@ -64,7 +64,7 @@ export class PendingCall {
   /** `routeHash(key)`, or the number of the shard. */
   readonly hash: number
   /** When it is given up, by the session's clock. */
-  readonly deadline: number
+  deadline: number
   readonly isWrite: boolean
   /** Travels in a batch of writes: it is one, or must be answered after the writes before it. */
   isOrdered: boolean
@@ -80,6 +80,10 @@ export class PendingCall {
   order = 0
   /** Given when it is first sent in a batch of writes, and kept from then on; 0 before. */
   sequence = 0
+  /** When it was first sent with that number. */
+  firstSentAt = 0
+  /** It was sent, and nobody said what became of it: it may have taken effect. */
+  isInDoubt = false
 
   place: CallPlace | undefined = undefined
   /** The encoded call is `place.writer.bytes[start, end)`. */

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { DIAL_MS_MAX } from '../connection/connection.js'
 import { PONG_MS_MAX, SILENCE_MS_MAX } from '../connection/liveness.js'
 import { connectedHarness, harness, outcomeOf, settle } from '../testing/harness.js'
+import { RESEND_MS_MAX } from './delivery.js'
 
 test('connection lost: reads in flight → sent again after the reconnect', async () => {
   const { kv, node, clock } = await connectedHarness()
@@ -19,7 +20,7 @@ test('connection lost: reads in flight → sent again after the reconnect', asyn
   expect(kv.status).toBe('ready')
 })
 
-test('connection lost: writes in flight → UNAVAILABLE, unknown; never sent again', async () => {
+test('P4: connection lost, writes not executed → sent again with their numbers', async () => {
   const { kv, node, clock } = await connectedHarness()
   node.isHolding = true
   const write = kv.set('a', 1)
@@ -28,15 +29,71 @@ test('connection lost: writes in flight → UNAVAILABLE, unknown; never sent aga
   node.dropHeld()
   node.isHolding = false
   node.cut()
-  await expect(write).rejects.toMatchObject({
+  await settle()
+  clock.advance(25)
+  expect(await write).toEqual({ ok: true, version: 1 })
+  expect(await dependent).toBe(1)
+  const sent = node.batches.filter(({ kind }) => kind !== 'reads')
+  expect(sent.map(({ kind }) => kind)).toEqual(['writes', 'resends'])
+  expect(sent[1]!.sequences).toEqual(sent[0]!.sequences)
+})
+
+test('P4: replies lost with the connection → the retry gets the first results', async () => {
+  const { kv, node, clock } = await connectedHarness()
+  node.isHolding = true
+  const counted = [kv.increment('a'), kv.increment('a')]
+  await settle()
+  node.loseReplies()
+  node.cut()
+  await settle()
+  clock.advance(25)
+  expect(await Promise.all(counted)).toMatchObject([{ value: 1 }, { value: 2 }])
+  expect((await kv.increment('a')).value).toBe(3)
+})
+
+test('P4: the deadline comes before the next connection → TIMEOUT, unknown', async () => {
+  const { kv, node, clock } = await connectedHarness()
+  node.isHolding = true
+  const write = kv.set('a', 1, { timeout: 1_000 })
+  await settle()
+  node.isUp = false
+  node.cut()
+  await settle()
+  clock.advance(1_000)
+  await expect(write).rejects.toMatchObject({ code: 'TIMEOUT', outcome: 'unknown' })
+})
+
+test('P4: a write → not sent again five minutes after the first time', async () => {
+  const { kv, node, clock } = await connectedHarness()
+  node.isHolding = true
+  const write = kv.set('a', 1, { timeout: 2 * RESEND_MS_MAX })
+  await settle()
+  node.isUp = false
+  node.cut()
+  await settle()
+  clock.advance(RESEND_MS_MAX)
+  await expect(write).rejects.toMatchObject({ code: 'TIMEOUT', outcome: 'unknown' })
+})
+
+test('P4: the node gives another identity → what was in flight is UNAVAILABLE, unknown', async () => {
+  const { kv, node, clock } = await connectedHarness()
+  node.isHolding = true
+  const lost = kv.set('a', 1)
+  await settle()
+  node.dropHeld()
+  node.isHolding = false
+  node.forgetClients()
+  node.cut()
+  await settle()
+  const unsent = kv.set('b', 2)
+  await settle()
+  clock.advance(25)
+  await expect(lost).rejects.toMatchObject({
     code: 'UNAVAILABLE',
     outcome: 'unknown',
     message: expect.stringContaining('set of "a"'),
   })
-  clock.advance(25)
-  expect(await dependent).toBeUndefined()
-  const sent = node.batches.flatMap(({ calls }) => calls)
-  expect(sent.filter(({ type }) => type === 'set')).toHaveLength(1)
+  expect(await unsent).toEqual({ ok: true, version: 1 })
 })
 
 test('no connection: calls → wait for the reconnect and travel together', async () => {

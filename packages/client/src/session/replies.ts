@@ -6,6 +6,7 @@
 import type { Fault, Refused, Reply } from '@kv/protocol'
 import {
   errorCodeOf,
+  FORGOTTEN,
   KvError,
   MOVED,
   outcomeOf,
@@ -30,6 +31,8 @@ export interface ReplyPorts {
   readonly settlements: Settlements
   readonly now: () => number
   readonly random: () => number
+  /** Takes back a call that is to be sent again. */
+  readonly takeBack: (call: PendingCall) => void
 }
 
 export class Replies {
@@ -100,16 +103,19 @@ export class Replies {
 
   private onFault(batch: Batch, call: PendingCall, fault: Fault): void {
     if (call.isSettled || call.place !== batch.buffer) return
-    const { batcher, router, settlements } = this.ports
+    const { router, settlements } = this.ports
     const route = call.route as ShardRoute
     const isMoved = fault.code === MOVED
-    const code = isMoved ? 'UNAVAILABLE' : errorCodeOf(fault.code)
-    const canRepeat = isMoved || (code === 'UNAVAILABLE' && !call.isWrite)
+    const isForgotten = fault.code === FORGOTTEN
+    const code = isMoved || isForgotten ? 'UNAVAILABLE' : errorCodeOf(fault.code)
+    const isLost = code === 'UNAVAILABLE' && !isForgotten && fault.outcome === 'unknown'
+    const canRepeat = isMoved || isLost || (code === 'UNAVAILABLE' && !call.isWrite)
     if (!canRepeat || call.isAbandoned) {
       settlements.fail(call, faultError(call, code, fault))
       return
     }
-    batcher.takeBack(call)
+    if (isLost && call.isWrite) call.isInDoubt = true
+    this.ports.takeBack(call)
     if (isMoved) router.onMoved(route, batch.topologyVersion)
     else router.onUnavailable(route, this.ports.now(), this.ports.random)
   }

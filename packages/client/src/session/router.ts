@@ -13,7 +13,7 @@ import type { ChildLanes } from './batch.js'
 import type { CallBuffer } from './call-buffer.js'
 import type { CallRoute } from './pending-call.js'
 
-/** Waits before reads that found a shard unavailable are sent again under the same topology. */
+/** Waits before calls that found a shard unavailable are sent again under the same topology. */
 const RETRY_DELAYS = { baseMs: 20, maxMs: 500 } as const
 
 const NEVER_MOVED = -1
@@ -91,9 +91,13 @@ export class Router {
     if (!route.isHeld || mayGo) this.needsRefresh = true
   }
 
-  /** A read found the shard unavailable: try again after a while, or with the next topology. */
+  /**
+   * A call found the shard unavailable: try again after a while, or with the next topology. Until
+   * then later writes must not overtake one that is to be sent again.
+   */
   onUnavailable(route: ShardRoute, now: number, random: () => number): void {
-    if (!route.isHeld) this.needsRefresh = true
+    this.needsRefresh = true
+    route.isDraining = true
     if (route.retryAt > now) return
     route.retryAt = now + 1 + backoffMs(RETRY_DELAYS, route.retries, random)
     route.retries += 1

@@ -4,7 +4,7 @@
  *
  * What holds for every call: it settles by its deadline; calls of one turn travel together; one
  * client's writes to one shard take effect in call order; a read sees the writes made before it;
- * what is not sent is bounded. What it does not do: send a write again that may have been executed.
+ * what is not sent is bounded; a write takes effect once, however often it is sent.
  */
 import type { Call, NodeMessage, Topology, Welcome } from '@kv/protocol'
 import { KvError } from '@kv/protocol'
@@ -32,6 +32,7 @@ export class Session {
   private readonly delivery: Delivery
   private readonly connection: Connection
   private clusterId: string | undefined = undefined
+  private clientId = 0
   private isFlushScheduled = false
   private turnMs = 0
   private turnEarliestMs = Infinity
@@ -194,8 +195,14 @@ export class Session {
 
   private onReady(welcome: Welcome): void {
     const isOtherCluster = this.clusterId !== undefined && this.clusterId !== welcome.clusterId
+    if (this.clientId !== 0 && (isOtherCluster || this.clientId !== welcome.clientId)) {
+      this.delivery.onIdentityLost(
+        new KvError('UNAVAILABLE', 'the node does not know this client from before'),
+      )
+    }
     this.adopt(welcome.topology, isOtherCluster)
     this.clusterId = welcome.clusterId
+    this.clientId = welcome.clientId
     this.offlineError = undefined
     this.delivery.onConnected(welcome)
     this.delivery.proceed()

@@ -8,6 +8,8 @@ import {
   CLOSE_CODES,
   decodeClientMessage,
   encodeMessage,
+  ERROR_RULES,
+  isReadCall,
   MOVED,
   NO_CHILD,
   writeFault,
@@ -33,8 +35,11 @@ export class FakeLink {
   readonly url: string
   readonly events: TransportEvents
   isOpen = true
+  /** What the client sends is lost: it has not heard yet that the connection is gone. */
+  isDeaf = false
   closeCode: number | undefined = undefined
   hello: Hello | undefined = undefined
+  clientId = 0
   pings = 0
 
   constructor(url: string, events: TransportEvents) {
@@ -86,7 +91,11 @@ export class FakeNode {
   /** A fault in place of executing the call. */
   faultOf: (call: Call, batch: Batch) => Fault | undefined = () => undefined
   private readonly held: (() => void)[] = []
+  private readonly unanswered: ReceivedBatch[] = []
+  /** By client and sequence number: the encoded answers of the writes that were executed. */
+  private readonly sessions = new Map<string, Uint8Array>()
   private nextClientId = 1
+  private oldestClientId = 1
 
   constructor(shardCount: number = 4, children: number = 1) {
     this.store = new FakeStore(shardCount)
@@ -119,7 +128,7 @@ export class FakeNode {
     }
     return {
       send: (bytes) => {
-        this.onBytes(link, bytes)
+        if (!link.isDeaf) this.onBytes(link, bytes)
       },
       close: end,
       drop: () => {
@@ -146,12 +155,14 @@ export class FakeNode {
   }
 
   private welcome(link: FakeLink): void {
-    const former = link.hello?.clientId ?? 0
+    const shown = link.hello?.clientId ?? 0
+    const former = shown < this.oldestClientId ? 0 : shown
+    link.clientId = former === 0 ? this.nextClientId++ : former
     link.send({
       type: 'welcome',
       protocolVersion: 1,
       clusterId: this.clusterId,
-      clientId: former === 0 ? this.nextClientId++ : former,
+      clientId: link.clientId,
       secret: Uint8Array.of(7, 7),
       limits: this.limits,
       topology: this.topology,
@@ -165,6 +176,7 @@ export class FakeNode {
     const received = { batch, kind: body.kind, lowWater: body.lowWater, calls, sequences }
     this.batches.push(received)
     if (this.isHolding) {
+      this.unanswered.push(received)
       this.held.push(() => {
         this.answer(link, received)
       })
@@ -176,31 +188,78 @@ export class FakeNode {
   /** Answers the held batches, in the order they came. */
   answerHeld(): void {
     this.isHolding = false
+    this.unanswered.length = 0
     for (const answer of this.held.splice(0)) answer()
+  }
+
+  /** Executes the held batches; nobody hears of it. */
+  loseReplies(): void {
+    this.isHolding = false
+    const { link } = this
+    const { clientId } = link
+    for (const { batch, calls, sequences } of this.unanswered.splice(0)) {
+      const lost = new WireWriter()
+      for (const [index, call] of calls.entries()) {
+        this.writeAnswer(lost, call, batch, { clientId, sequence: sequences[index]! })
+      }
+    }
+    this.held.length = 0
+  }
+
+  /** The children die: what they held is refused, executed or not, and all shards move. */
+  die(isExecuted: boolean): void {
+    const { link } = this
+    const refused = this.unanswered.slice()
+    if (isExecuted) this.loseReplies()
+    this.dropHeld()
+    this.isHolding = false
+    const { wire: code } = ERROR_RULES.UNAVAILABLE
+    for (const { batch } of refused) {
+      link.send({ type: 'refused', batchId: batch.id, code, outcome: 2, message: 'it died' })
+    }
+    this.move(Object.fromEntries(this.topology.primaries.entries()))
+  }
+
+  /** From the next connection on nobody is known. */
+  forgetClients(): void {
+    this.oldestClientId = this.nextClientId
   }
 
   /** Forgets the held batches. */
   dropHeld(): void {
+    this.unanswered.length = 0
     this.held.length = 0
   }
 
-  answer(link: FakeLink, { batch, calls }: ReceivedBatch): void {
+  answer(link: FakeLink, { batch, calls, sequences }: ReceivedBatch): void {
     const writer = new WireWriter()
     writeFullReplyHead(writer, calls.length)
-    for (const call of calls) this.writeAnswer(writer, call, batch)
+    const { clientId } = link
+    for (const [index, call] of calls.entries()) {
+      this.writeAnswer(writer, call, batch, { clientId, sequence: sequences[index]! })
+    }
     link.send({ type: 'reply', batchId: batch.id, final: true, body: writer.written() })
   }
 
   /** Answers some calls of a batch. */
   answerPart(received: ReceivedBatch, positions: readonly number[], final: boolean): void {
-    const { batch, calls } = received
+    const { batch, calls, sequences } = received
+    const { clientId } = this.link
     const writer = new WireWriter()
     writePartReplyHead(writer, positions)
-    for (const position of positions) this.writeAnswer(writer, calls[position]!, batch)
+    for (const position of positions) {
+      const sequence = sequences[position]!
+      this.writeAnswer(writer, calls[position]!, batch, { clientId, sequence })
+    }
     this.link.send({ type: 'reply', batchId: batch.id, final, body: writer.written() })
   }
 
-  private writeAnswer(writer: WireWriter, call: Call, batch: Batch): void {
+  private writeAnswer(
+    writer: WireWriter,
+    call: Call,
+    batch: Batch,
+    from: { readonly clientId: number; readonly sequence: number },
+  ): void {
     const shard = this.store.shardOfCall(call)
     // A batch routed before the shard went away and came back may have left earlier writes behind,
     // as MOVED: to execute it would change the order.
@@ -208,8 +267,20 @@ export class FakeNode {
       this.topology.primaries[shard] === batch.child &&
       batch.topologyVersion >= (this.servedSince[shard] ?? 0)
     const fault = this.faultOf(call, batch) ?? (isServed ? undefined : MOVED_FAULT)
-    if (fault === undefined) this.store.execute(call, writer)
+    if (fault === undefined) this.executeOnce(writer, call, `${from.clientId} ${from.sequence}`)
     else writeFault(writer, fault)
+  }
+
+  private executeOnce(writer: WireWriter, call: Call, session: string): void {
+    const first = this.sessions.get(session)
+    if (first !== undefined) {
+      writer.raw(first)
+      return
+    }
+    const start = writer.position
+    this.store.execute(call, writer)
+    if (isReadCall(call)) return
+    this.sessions.set(session, Uint8Array.from(writer.written(start)))
   }
 
   /** Changes the primaries of some shards; with `isTold` the client hears of it. */
@@ -241,6 +312,7 @@ export class FakeNode {
 
   /** The connection breaks. */
   cut(code: number = CLOSE_CODES.restart, reason: string = ''): void {
+    this.link.isDeaf = true
     this.link.close(code, reason)
   }
 

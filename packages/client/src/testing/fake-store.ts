@@ -18,6 +18,8 @@ export class FakeStore {
   /** Whether entries of failed checks are to be asked for. */
   leavesOutConflicts = false
   private revision = 0
+  /** Sets that were executed. */
+  setsExecuted = 0
 
   constructor(shardCount: number) {
     this.shardCount = shardCount
@@ -131,6 +133,7 @@ export class FakeStore {
       return
     }
     this.revision += 1
+    this.setsExecuted += 1
     const { expiry } = call
     const kept = expiry.kind === 'keep' ? (stored?.expiresAt ?? 0) : 0
     this.entries.set(call.key, {
