@@ -212,6 +212,8 @@ export class Delivery {
       this.alarm.setBy(router.nextRetryAt())
     }
     if (batcher.hasUnsent) this.send(now)
+    // What was held back may be parked by now: its time has no meaning any more.
+    else this.outbox.opensAtMs = Infinity
   }
 
   private send(now: number): void {
