@@ -62,6 +62,14 @@ export class MessageTap {
     return [...this.lines].reduce((count, { held }) => count + held.length, 0)
   }
 
+  /** Cuts one line without a word: the one that `choice`, any whole number, falls on. */
+  cutOne(choice: number): void {
+    const lines = [...this.lines]
+    const line = lines[choice % lines.length]
+    line?.client.terminate()
+    line?.node.terminate()
+  }
+
   /** Cuts every line without a word. */
   cut(): void {
     for (const { client, node } of this.lines) {

@@ -75,6 +75,20 @@ test('MOVED: read and write → sent again under the next topology, write keeps 
   expect(resent.calls[0]).toMatchObject({ type: 'set', key })
 })
 
+test('P4: MOVED to some calls of a mixed batch → only these are sent again, each with its number', async () => {
+  const { kv, node } = await connectedHarness({ shards: 4, children: 2 })
+  node.move({ 0: 2 }, false)
+  const keys = ['a', 'b'].flatMap((name) => [keyIn(0, 4, name), keyIn(2, 4, name)])
+  const writes = keys.map((key) => kv.increment(key))
+  await settle()
+  node.tell()
+  expect((await Promise.all(writes)).map(({ value }) => value)).toEqual([1, 1, 1, 1])
+  const [mixed, resent] = node.batches
+  expect(mixed).toMatchObject({ kind: 'writes', sequences: [1, 2, 3, 4], batch: { child: 1 } })
+  expect(resent).toMatchObject({ kind: 'resends', sequences: [1, 3], batch: { child: 2 } })
+  expect(node.batches).toHaveLength(2)
+})
+
 test('MOVED: a newer topology is already known → sent again at once', async () => {
   const { kv, node } = await connectedHarness({ shards: 2, children: 2 })
   const key = keyIn(0, 2)

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { setCall } from '../shard/testing/calls.js'
 import { inDirectory } from '../shard/testing/directory.js'
 import { UNREAD_BYTES_MAX } from './connection.js'
-import { readsBody, writesBody } from './testing/batches.js'
+import { bodyOf, readsBody, writesBody } from './testing/batches.js'
 import { until } from './testing/fake-shard.js'
 import { HostUnderTest } from './testing/host-under-test.js'
 
@@ -151,6 +151,45 @@ describe('host: shards', () => {
         rssBytes: expect.any(Number) as number,
         shards: [{ shard: 0, epoch: 1, revision: 2, keys: 1, writes: 1 }],
       })
+    }))
+
+  test('P4: the shard moved away and back, then an old queue drains → not executed again', () =>
+    inDirectory(async (root) => {
+      const [home, other] = [new HostUnderTest(root), new HostUnderTest(root)]
+      const calls = [setCall('a', 'one'), setCall('a', 'two')]
+      const first = bodyOf({ kind: 'writes', firstSequence: 7, lowWater: 6 }, calls)
+      const again = bodyOf({ kind: 'resends', sequences: [7, 8], lowWater: 6 }, calls)
+      for (const host of [home, other]) host.connect()
+      await home.open(1)
+      await home.host.release(0, 1)
+      other.topologyVersion = 2
+      await other.open(2)
+      const answers = await other.answersTo(other.send(again), 2)
+      await other.host.release(0, 2)
+      home.topologyVersion = 3
+      await home.open(3)
+      // What the client sent at first has waited for this child all the time.
+      home.topologyVersion = 1
+      expect(await home.answersTo(home.send(first), 2)).toEqual([
+        'MOVED not-applied',
+        'MOVED not-applied',
+      ])
+      home.topologyVersion = 3
+      expect(await home.answersTo(home.send(again), 2)).toEqual(answers)
+      await home.host.close()
+      await other.host.close()
+    }))
+
+  test('P4: the same client on a new connection, its old batch still waiting → executed once', () =>
+    withHost(async (under) => {
+      const calls = [setCall('a', 'one'), setCall('a', 'two')]
+      const old = bodyOf({ kind: 'writes', firstSequence: 7, lowWater: 6 }, calls)
+      const again = bodyOf({ kind: 'resends', sequences: [7, 8], lowWater: 6 }, calls)
+      under.send(old)
+      under.host.onFrame({ type: 'close', connection: 1 })
+      under.host.onFrame({ type: 'open', connection: 2, clientId: 11 })
+      await under.answersTo(under.send(again, 2), 2)
+      expect(under.host.measure().shards[0]).toMatchObject({ revision: 3 })
     }))
 
   test('P1: closed → what was taken is answered and there when it is opened again', () =>
