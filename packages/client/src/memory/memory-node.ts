@@ -78,11 +78,6 @@ export class MemoryNode {
         return
       case 'batch':
         this.answer(line, message)
-        return
-      case 'watch':
-      case 'credit':
-      case 'unwatch':
-      // There are no watches here yet.
     }
   }
 

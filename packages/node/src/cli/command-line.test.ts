@@ -32,8 +32,6 @@ describe('kv-node command line', () => {
       token: 't',
       origins: 'https://a.example, https://b.example',
       'ping-timeout': '900',
-      'history-bytes': '4096',
-      'history-ms': '1000',
       'log-level': 'error',
     }
     const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
@@ -50,12 +48,25 @@ describe('kv-node command line', () => {
       token: 't',
       origins: ['https://a.example', 'https://b.example'],
       pingTimeoutMs: 900,
-      limits: { historyBytesMax: 4_096, historyMsMax: 1_000 },
       logger: 'error',
     }
     expect(readCommandLine(flags, {})).toEqual({ type: 'serve', options })
     expect(readCommandLine([], Object.fromEntries(variables))).toEqual({ type: 'serve', options })
     for (const name of Object.keys(settings)) expect(HELP).toContain(`--${name} `)
+  })
+
+  test('verify → the directory named, that of the flag or the variable, the default', () => {
+    const environment = { KV_DATA_DIR: '/env' }
+    expect(readCommandLine(['verify', '/here'], environment)).toEqual({
+      type: 'verify',
+      dataDir: '/here',
+    })
+    expect(readCommandLine(['verify'], environment)).toMatchObject({ dataDir: '/env' })
+    expect(readCommandLine(['verify', '--data-dir', '/flag'], environment)).toMatchObject({
+      dataDir: '/flag',
+    })
+    expect(readCommandLine(['verify'], {})).toMatchObject({ dataDir: './data' })
+    expect(() => readCommandLine(['verify', 'a', 'b'], {})).toThrow('what is b to mean?')
   })
 
   test('help and version → before anything else', () => {

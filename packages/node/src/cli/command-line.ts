@@ -14,10 +14,13 @@ export type Command =
   | { readonly type: 'help' }
   | { readonly type: 'version' }
   | { readonly type: 'serve'; readonly options: NodeOptions }
+  | { readonly type: 'verify'; readonly dataDir: string }
 
 export const HELP: string = `Usage: kv-node [serve] [options]
+       kv-node verify [<path>]
 
-Runs a kv node: one coordinator and its shard children.
+serve runs a kv node: one coordinator and its shard children. verify checks the data directory of a
+node that does not run, its logs, journals and states against each other, and changes nothing.
 
 Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
   --data-dir <path>   where everything is kept; made if it is not there  (${DATA_DIR_DEFAULT})
@@ -31,13 +34,11 @@ Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
   --origins <list>    web pages that may connect, such as https://app.example.com, comma-
                       separated, besides those of this machine and of the node's own host
   --ping-timeout <ms> a child that does not answer for so long is replaced  (5000)
-  --history-bytes <n> log kept for watchers that are behind, in bytes  (268435456)
-  --history-ms <ms>   how long it is kept at most  (3600000)
   --log-level <level> ${LOG_LEVELS.join(', ')}  (info)
   --help, --version
 
 GET /livez, /readyz and /stats answer on the same port. SIGTERM and SIGINT drain and end with code 0.
-Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration.
+Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration, 3 damage found by verify.
 `
 
 const FLAGS = {
@@ -49,8 +50,6 @@ const FLAGS = {
   token: { type: 'string' },
   origins: { type: 'string' },
   'ping-timeout': { type: 'string' },
-  'history-bytes': { type: 'string' },
-  'history-ms': { type: 'string' },
   'log-level': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
@@ -71,9 +70,15 @@ export function readCommandLine(
   if (values.version === true) return { type: 'version' }
   const [command = 'serve', ...rest] = positionals
   if (command === 'help') return { type: 'help' }
+  if (command === 'verify') return verifyCommand(rest, settingsFrom(values, environment))
   if (command !== 'serve') throw new TypeError(`there is no command ${command}`)
   if (rest.length > 0) throw new TypeError(`what is ${rest[0]} to mean?`)
   return { type: 'serve', options: serveOptions(settingsFrom(values, environment)) }
+}
+
+function verifyCommand([path, ...rest]: readonly string[], setting: Setting): Command {
+  if (rest.length > 0) throw new TypeError(`what is ${rest[0]} to mean?`)
+  return { type: 'verify', dataDir: path ?? setting('data-dir')?.text ?? DATA_DIR_DEFAULT }
 }
 
 type Setting = (flag: TextFlag) => Given | undefined
@@ -110,10 +115,6 @@ function serveOptions(setting: Setting): NodeOptions {
       ?.text.split(',')
       .map((origin) => origin.trim()),
     pingTimeoutMs: wholeNumber(setting('ping-timeout')),
-    limits: {
-      historyBytesMax: wholeNumber(setting('history-bytes')),
-      historyMsMax: wholeNumber(setting('history-ms')),
-    },
     logger: logLevel(setting('log-level')),
   }
 }

@@ -7,13 +7,16 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { KvNode } from '../node.js'
 import { startNode } from '../node.js'
+import { checkDataDirectory } from '../verify/data-directory-check.js'
 import { banner } from './banner.js'
 import type { Command } from './command-line.js'
 import { HELP, readCommandLine } from './command-line.js'
 import { endOnSignals } from './signals.js'
+import { verifyReport } from './verify.js'
 
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 2
+const EXIT_DAMAGE = 3
 
 function main(): void {
   let command: Command
@@ -34,6 +37,9 @@ function main(): void {
       return
     case 'serve':
       serve(command)
+      return
+    case 'verify':
+      void verify(resolve(command.dataDir))
   }
 }
 
@@ -56,6 +62,17 @@ function serve({ options }: Extract<Command, { type: 'serve' }>): void {
       process.exit(error instanceof TypeError ? EXIT_USAGE : EXIT_FAILURE)
     },
   )
+}
+
+async function verify(dataDir: string): Promise<void> {
+  try {
+    const report = await checkDataDirectory(dataDir)
+    process.stdout.write(verifyReport(dataDir, report))
+    process.exitCode = report.findings.length === 0 ? 0 : EXIT_DAMAGE
+  } catch (error) {
+    complain(error)
+    process.exitCode = EXIT_FAILURE
+  }
 }
 
 function complain(error: unknown): void {

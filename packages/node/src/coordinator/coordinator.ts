@@ -61,8 +61,6 @@ export interface CoordinatorSettings {
   readonly limits: {
     readonly valueBytesMax: number
     readonly overlayBytesMax: number
-    readonly historyBytesMax: number
-    readonly historyMsMax: number
     readonly inFlightBytesMax: number
     readonly connectionsMax: number
   }
@@ -274,13 +272,13 @@ export class Coordinator {
   }
 
   private configurationOf(childId: number): Configuration {
-    const { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax } = this.settings.limits
+    const { valueBytesMax, overlayBytesMax } = this.settings.limits
     return {
       childId,
       clusterId: this.directory.store.identity.clusterId,
       shardCount: this.shardCount,
       clock: this.clock,
-      limits: { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax },
+      limits: { valueBytesMax, overlayBytesMax },
       logLevel: this.settings.log.level,
     }
   }

@@ -37,12 +37,7 @@ export class HostUnderTest {
         clusterId: 'cluster-1',
         shardCount: 1,
         clock: { wallMs: Date.now(), monotonicNs: process.hrtime.bigint().toString() },
-        limits: {
-          valueBytesMax: 1_048_576,
-          overlayBytesMax,
-          historyBytesMax: 1_048_576,
-          historyMsMax: 60_000,
-        },
+        limits: { valueBytesMax: 1_048_576, overlayBytesMax },
         logLevel: 'silent',
       },
     })

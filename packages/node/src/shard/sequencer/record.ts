@@ -148,7 +148,7 @@ export function readEntries(
   body: Uint8Array,
   count: number,
   firstRevision: number,
-  onEffect: (effect: Effect) => void,
+  onEffect: (effect: Effect, revision: number) => void,
   onEntry?: (entry: ReadEntry) => void,
 ): void {
   const reader = new WireReader(body)
@@ -161,7 +161,7 @@ export function readEntries(
     }
     const effectCount = reader.array(EFFECTS_MAX)
     for (let index = 0; index < effectCount; index += 1) {
-      onEffect(readEffect(reader, memory, revision))
+      onEffect(readEffect(reader, memory, revision), revision)
     }
     const isStored = head.resultKind === RESULT_KINDS.stored
     const answer = isStored ? reader.binary(VALUE_BYTES_MAX) : undefined

@@ -38,8 +38,7 @@ export function counterAnswer(value: number, revision: number, expiresAt: number
 }
 
 function recordedCounter(revision: number, effects: readonly Effect[]): Answer {
-  // The last one: before it may stand the end of what was there.
-  const effect = effects.at(-1)
+  const [effect] = effects
   if (effect?.type !== 'put') throw protocolError('a counter was recorded without its value')
   const { memory, start, end, expiresAt } = effect.held
   const value = readNumberValue(memory.bytes, start, end)

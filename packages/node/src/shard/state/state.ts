@@ -71,16 +71,19 @@ export class State {
   /** Memory that LMDB's own thread reads until its transaction is done. */
   private readonly inUse = new Set<Buffer>()
   private currentMarks: StateMarks
-  /** When the first entry of the expiry index ends; unknown after a write. */
-  private earliestMs: number | undefined
   /** The last transaction failed. */
   private hasFailed = false
 
-  private constructor(directory: string, identity: { clusterId: string; shard: number }) {
+  private constructor(
+    directory: string,
+    identity: { clusterId: string; shard: number },
+    readOnly: boolean,
+  ) {
     this.file = join(directory, 'data.mdb')
     checkDataFile(this.file, PAGE_BYTES)
     this.environment = openEnvironment({
       path: directory,
+      readOnly,
       pageSize: PAGE_BYTES,
       maxDbs: DATABASES_MAX,
       noMemInit: true,
@@ -107,7 +110,12 @@ export class State {
   /** Opens what is there, or begins a new state in an empty directory. */
   static open(directory: string, identity: { clusterId: string; shard: number }): State {
     mkdirSync(directory, { recursive: true })
-    return new State(directory, identity)
+    return new State(directory, identity, false)
+  }
+
+  /** Opens what is there, to look at and not to change. */
+  static openToRead(directory: string, identity: { clusterId: string; shard: number }): State {
+    return new State(directory, identity, true)
   }
 
   private readMarks(identity: { clusterId: string; shard: number }): StateMarks {
@@ -136,19 +144,6 @@ export class State {
 
   get hasExpiring(): boolean {
     return (this.index.getStats() as { entryCount: number }).entryCount > 0
-  }
-
-  /** No stored entry ends before. */
-  get earliestEndMs(): number {
-    this.earliestMs ??= this.findEarliest()
-    return this.earliestMs
-  }
-
-  private findEarliest(): number {
-    for (const row of this.index.getKeys({ limit: 1, snapshot: false })) {
-      return readIndexKey(row).expiresAt
-    }
-    return Infinity
   }
 
   get bytesOnDisk(): number {
@@ -233,7 +228,6 @@ export class State {
         rows.length = 0
         this.hasFailed = false
         this.currentMarks = next
-        this.earliestMs = undefined
       },
       async (error: unknown) => {
         this.inUse.delete(memory)
@@ -279,7 +273,6 @@ export class State {
   /** Lets the next read see what has been committed. */
   refresh(): void {
     ;(this.environment as unknown as { resetReadTxn(): void }).resetReadTxn()
-    this.earliestMs = undefined
   }
 
   /** Resolves when everything written so far is on disk. */

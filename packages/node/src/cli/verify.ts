@@ -1,0 +1,27 @@
+/**
+ * `kv-node verify`: the offline check, as a page for people.
+ */
+import type { DataDirectoryReport } from '../verify/data-directory-check.js'
+
+export function verifyReport(dataDir: string, report: DataDirectoryReport): string {
+  const { findings, shards, replicas, journals, segments, revisions, entries } = report
+  return [
+    `kv-node verify ${dataDir}`,
+    `  shards     ${shards}, replicas ${replicas}`,
+    `  log        ${revisions} revisions in ${segments} segments, ${journals} journals needed`,
+    `  state      ${entries} entries`,
+    ...findings.map(inWords),
+    findings.length === 0 ? '  no damage' : `  DAMAGE: ${findings.length} findings`,
+    '',
+  ].join('\n')
+}
+
+function inWords({
+  shard,
+  path,
+  offsetBytes,
+  what,
+}: DataDirectoryReport['findings'][number]): string {
+  const where = offsetBytes === undefined ? path : `${path} at byte ${offsetBytes}`
+  return `  ${shard === undefined ? 'node' : `shard ${shard}`}: ${where}: ${what}`
+}
