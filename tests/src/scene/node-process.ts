@@ -22,6 +22,11 @@ export interface ServeOptions {
   readonly shards?: number
   readonly port?: number
   readonly logLevel?: string
+  readonly pingTimeoutMs?: number
+  /** In place of `kv-node`; it takes the same flags and says its `url` likewise. */
+  readonly program?: string
+  /** `NODE_OPTIONS` of the coordinator and its children, and what else the environment is to hold. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** How a process ended: one of the two is null. */
@@ -76,10 +81,14 @@ export class NodeProcess {
     options: ServeOptions,
     onSpawn: (node: NodeProcess) => void = () => undefined,
   ): Promise<NodeProcess> {
-    const child = spawn(process.execPath, [PROGRAM, 'serve', ...flagsOf(options)], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: environment(),
-    })
+    const child = spawn(
+      process.execPath,
+      [options.program ?? PROGRAM, 'serve', ...flagsOf(options)],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...environment(), ...options.environment },
+      },
+    )
     const node = new NodeProcess(child, options.directory)
     onSpawn(node)
     await until('kv-node serves', () => URL_IN_BANNER.test(node.banner) || node.exit !== undefined)
@@ -141,8 +150,16 @@ export async function runProgram(
   return { ...exit, output, log }
 }
 
-function flagsOf({ directory, children = 2, shards, port = 0, logLevel = 'warn' }: ServeOptions) {
-  const flags = { 'data-dir': directory, children, shards, port, 'log-level': logLevel }
+function flagsOf(options: ServeOptions): string[] {
+  const { directory, children = 2, shards, port = 0, logLevel = 'warn', pingTimeoutMs } = options
+  const flags = {
+    'data-dir': directory,
+    children,
+    shards,
+    port,
+    'log-level': logLevel,
+    'ping-timeout': pingTimeoutMs,
+  }
   return Object.entries(flags).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],
   )

@@ -1,0 +1,64 @@
+/**
+ * The short form of `pnpm faults`: kills, stops, cuts and restarts under load, and the verdict of the
+ * checker, the oracles and the offline check on all of it (P1 to P5, P8).
+ */
+import { spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { describe, expect, test } from 'vitest'
+import { CANARIES } from './faults/canaries/canaries.js'
+import { ROOT } from './tidy/source-files.js'
+
+const PROGRAM = join(ROOT, 'tests', 'dist', 'faults', 'main.js')
+const TIMEOUT_MS = 150_000
+
+async function faults(args: string): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, [PROGRAM, ...args.split(' ')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) => resolve(code))
+  })
+  const [output, code] = await Promise.all([text(child.stdout), exited])
+  return { code, output }
+}
+
+describe('under faults', () => {
+  test(
+    'nothing acknowledged is lost, nothing is doubled, every key behaves like one copy',
+    async () => {
+      const { code, output } = await faults('--seconds 24 --round 12')
+      // The whole report, with the seed, when it fails.
+      expect(output).toContain('PASSED')
+      expect(code).toBe(0)
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    'a known bug is found: the proof can fail',
+    async () => {
+      const { code, output } = await faults('--seconds 8 --round 8 --canary journal-not-redone')
+      expect(output).toContain('FAILED')
+      expect(code).toBe(1)
+    },
+    TIMEOUT_MS,
+  )
+})
+
+test('the packages hold nothing of the known bugs', () => {
+  const suspicious = new RegExp(['canary', 'FAULTS_', ...Object.keys(CANARIES)].join('|'), 'i')
+  for (const name of ['protocol', 'client', 'node']) {
+    // `files` of each manifest is this folder alone.
+    const folder = join(ROOT, 'packages', name, 'dist')
+    const shipped = readdirSync(folder, { recursive: true, withFileTypes: true })
+    const files = shipped.filter((entry) => entry.isFile())
+    expect(files.length).toBeGreaterThan(10)
+    const found = files.filter(({ parentPath, name: file }) =>
+      suspicious.test(readFileSync(join(parentPath, file), 'latin1')),
+    )
+    expect(found).toEqual([])
+  }
+})

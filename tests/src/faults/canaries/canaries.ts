@@ -1,0 +1,182 @@
+/**
+ * Known bugs, each of which a run has to find. A harness that misses one proves nothing.
+ *
+ * They replace methods of the built classes in a process that was started for the purpose. Those of
+ * replication, watches and retries join when there are such things to break.
+ */
+import { ChildProcess } from 'node:child_process'
+
+export interface Canary {
+  /** The promise it breaks. */
+  readonly breaks: string
+  readonly what: string
+  /** In which processes it lives. */
+  readonly where: 'child' | 'coordinator'
+  release(): Promise<void> | void
+}
+
+type Method = (this: unknown, ...args: unknown[]) => unknown
+type Methods = Record<string, Method>
+
+/** How long a write that was acknowledged too early stays in memory alone. */
+const LATE_MS = 30
+/** How long a child lives on that counts as dead. */
+const UNDEAD_MS = 2_000
+const CLOCK_SKEW_MS = 3_000
+
+/** The prototype of a class inside the built node; the very one that the process will use. */
+async function prototypeOf(file: string, name: string): Promise<Methods> {
+  const module = (await import(new URL(file, import.meta.resolve('@kv/node')).href)) as Record<
+    string,
+    { readonly prototype: Methods }
+  >
+  const found = module[name]?.prototype
+  if (found === undefined) throw new Error(`${file} has no class ${name}`)
+  return found
+}
+
+/** Throws if there is no such method any more: a canary that does nothing would be missed for ever. */
+function replace(prototype: Methods, name: string, make: (real: Method) => Method): void {
+  const real = prototype[name]
+  if (typeof real !== 'function') throw new Error(`there is no method ${name} to put a bug into`)
+  prototype[name] = make(real)
+}
+
+export const CANARIES: Readonly<Record<string, Canary>> = {
+  'ack-before-write': {
+    breaks: 'P1',
+    what: 'a frame is acknowledged before it is written',
+    where: 'child',
+    release: async () => {
+      const log = await prototypeOf('shard/log/log.js', 'Log')
+      const behind = new WeakMap<object, Promise<unknown>>()
+      replace(
+        log,
+        'append',
+        (real) =>
+          function append(this: unknown, ...args) {
+            const before = behind.get(this as object) ?? Promise.resolve()
+            const written = before
+              .then(() => new Promise((resolve) => setTimeout(resolve, LATE_MS)))
+              .then(() => real.apply(this, args))
+            written.catch(() => undefined)
+            behind.set(this as object, written)
+            return Promise.resolve()
+          },
+      )
+    },
+  },
+  'journal-not-redone': {
+    breaks: 'P1',
+    what: 'frames that only the journal has are left out when a log is opened',
+    where: 'child',
+    release: async () => {
+      const journals = await prototypeOf('shard/journal/journals.js', 'Journals')
+      replace(journals, 'restore', () => () => Promise.resolve())
+    },
+  },
+  'reassign-before-exit': {
+    breaks: 'P5',
+    what: 'a child counts as dead when its kill was asked for, and lives on for a while',
+    where: 'coordinator',
+    release: () => {
+      const prototype = ChildProcess.prototype as unknown as Methods
+      replace(
+        prototype,
+        'kill',
+        (real) =>
+          function kill(this: unknown, ...args) {
+            const child = this as ChildProcess
+            setTimeout(() => real.apply(child, args), UNDEAD_MS)
+            // As if it were gone: the socket stays open, as that of a child behind a slow network would.
+            child.emit('exit', null, 'SIGKILL')
+            child.removeAllListeners('exit')
+            return true
+          },
+      )
+    },
+  },
+  'reads-skip-overlay': {
+    breaks: 'P3',
+    what: 'reads know only the stored state, not what is committed and not applied',
+    where: 'child',
+    release: async () => {
+      const shard = await prototypeOf('shard/shard.js', 'Shard')
+      replace(
+        shard,
+        'committed',
+        () =>
+          function committed(this: unknown, key) {
+            return (this as { stored(key: unknown): unknown }).stored(key)
+          },
+      )
+    },
+  },
+  'reads-uncommitted': {
+    breaks: 'P3',
+    what: 'reads show what is not durable yet',
+    where: 'child',
+    release: async () => {
+      const shard = await prototypeOf('shard/shard.js', 'Shard')
+      replace(
+        shard,
+        'committed',
+        (real) =>
+          function committed(this: unknown, key) {
+            const { sequencer } = this as {
+              sequencer: { pending: Map<unknown, unknown> } | undefined
+            }
+            return sequencer?.pending.get(key) ?? real.call(this, key)
+          },
+      )
+    },
+  },
+  'applied-before-data': {
+    breaks: 'P2',
+    what: 'the applied revision is stored in a transaction before that of the data',
+    where: 'child',
+    release: async () => {
+      const state = await prototypeOf('shard/state/state.js', 'State')
+      replace(
+        state,
+        'write',
+        (real) =>
+          async function write(this: unknown, changes, marks) {
+            const { applyingRevision } = (marks ?? {}) as { applyingRevision?: number }
+            const isFirst = applyingRevision !== undefined && (changes as unknown[]).length > 0
+            if (!isFirst) return real.call(this, changes, marks)
+            await real.call(this, [], { appliedRevision: applyingRevision, applyingRevision })
+            return real.call(this, changes)
+          },
+      )
+    },
+  },
+  'log-deleted-too-early': {
+    breaks: 'P1',
+    what: 'segments are deleted when they are full, not when the state has them',
+    where: 'child',
+    release: async () => {
+      const log = await prototypeOf('shard/log/log.js', 'Log')
+      replace(
+        log,
+        'append',
+        (real) =>
+          async function append(this: unknown, ...args) {
+            await real.apply(this, args)
+            const { lastRevision } = this as { lastRevision: number }
+            void (this as { dropBefore(revision: number): Promise<void> }).dropBefore(lastRevision)
+          },
+      )
+    },
+  },
+  'expiry-by-own-clock': {
+    breaks: 'P3',
+    what: 'each child decides expiry by a clock of its own',
+    where: 'child',
+    release: () => {
+      const skewNs = BigInt(Math.round((Math.random() - 0.5) * 2 * CLOCK_SKEW_MS * 1e6))
+      const real = process.hrtime.bigint.bind(process.hrtime)
+      process.hrtime.bigint = () => real() + skewNs
+    },
+  },
+}

@@ -1,0 +1,123 @@
+/**
+ * Brings the faults of a schedule over a node, one after the other, until it is told to stop; then
+ * heals everything.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { SeededRandom } from '../../load/seeded-random.js'
+import { NotServing } from '../../scene/node-process.js'
+import type { NodeUnderFault } from './node-under-fault.js'
+import { nextFault, type Fault } from './schedule.js'
+import type { TcpProxy } from './tcp-proxy.js'
+
+export interface NemesisPorts {
+  readonly node: NodeUnderFault
+  readonly proxy: TcpProxy
+  readonly random: SeededRandom
+  readonly gapMsMax: number
+  /** A child that serves `shard` has just been killed, alone. */
+  readonly onPrimaryKilled: (shard: number) => void
+  readonly onFault?: (fault: Fault) => void
+}
+
+export class Nemesis {
+  cuts = 0
+  private readonly ports: NemesisPorts
+  private readonly passing = new Set<Promise<void>>()
+  private isEnding = false
+
+  constructor(ports: NemesisPorts) {
+    this.ports = ports
+  }
+
+  /** Until `end`. Rejects if the node can't be started any more: that is a finding by itself. */
+  async run(): Promise<void> {
+    const { random, gapMsMax, onFault } = this.ports
+    while (!this.isEnding) {
+      const { afterMs, fault } = nextFault(random, gapMsMax)
+      await delay(afterMs)
+      if (this.isEnding) break
+      onFault?.(fault)
+      await this.inflict(fault)
+    }
+    await Promise.all(this.passing)
+    this.ports.proxy.release()
+    this.ports.proxy.slowBy(0)
+  }
+
+  end(): void {
+    this.isEnding = true
+  }
+
+  private async inflict(fault: Fault): Promise<void> {
+    const { node, proxy } = this.ports
+    switch (fault.type) {
+      case 'kill-children':
+        this.killChildren(fault.count)
+        return
+      case 'kill-coordinator':
+        await node.killCoordinator()
+        await node.start()
+        return
+      case 'kill-all':
+        await node.killAll()
+        await node.start()
+        return
+      case 'restart-storm':
+        await this.storm(fault.kills, fault.lifeMs)
+        return
+      case 'stop-child':
+        this.passes(node.stop(this.pick(node.childPids()), fault.ms))
+        return
+      case 'stop-coordinator':
+        await node.stop(node.coordinatorPid, fault.ms)
+        return
+      case 'cut':
+        this.cuts += proxy.cut((index) => index % fault.oneOf === 0)
+        return
+      case 'hold':
+        proxy.hold()
+        await delay(fault.ms)
+        proxy.release()
+        return
+      case 'delay':
+        proxy.slowBy(fault.byMs)
+        await delay(fault.ms)
+        proxy.slowBy(0)
+    }
+  }
+
+  private killChildren(count: number): void {
+    const { node, onPrimaryKilled } = this.ports
+    const pids = node.childPids()
+    const first = this.pick(pids)
+    const victims = [first, ...pids.filter((pid) => pid !== first)].slice(0, count)
+    if (first === 0) return
+    const shard = count === 1 ? node.shardOf(first) : undefined
+    for (const pid of victims) node.kill(pid)
+    if (shard !== undefined) onPrimaryKilled(shard)
+  }
+
+  private async storm(kills: number, lifeMs: number): Promise<void> {
+    const { node } = this.ports
+    await node.killCoordinator()
+    for (let round = 0; round < kills; round += 1) {
+      const starting = node.start().catch((error: unknown) => {
+        if (!(error instanceof NotServing)) throw error
+      })
+      await delay(lifeMs)
+      // Before it serves, or a moment after.
+      await node.killCoordinator()
+      await starting
+    }
+    await node.start()
+  }
+
+  private passes(fault: Promise<void>): void {
+    const passing = fault.finally(() => this.passing.delete(passing))
+    this.passing.add(passing)
+  }
+
+  private pick(pids: readonly number[]): number {
+    return pids.length === 0 ? 0 : this.ports.random.pick(pids)
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * `kv-node serve` with limits that the command line does not offer: so small that what a node does
+ * rarely (applying, dropping segments) is always under way when a fault comes.
+ */
+import { parseArgs } from 'node:util'
+import { startNode, type LogLevel } from '@kv/node'
+
+const OVERLAY_BYTES_MAX = 1_048_576
+
+const { values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    'data-dir': { type: 'string', default: '' },
+    port: { type: 'string' },
+    children: { type: 'string' },
+    shards: { type: 'string' },
+    'log-level': { type: 'string' },
+    'ping-timeout': { type: 'string' },
+  },
+})
+
+const node = await startNode({
+  dataDir: values['data-dir'],
+  port: Number(values.port),
+  children: Number(values.children),
+  shards: Number(values.shards),
+  pingTimeoutMs: Number(values['ping-timeout']),
+  logger: values['log-level'] as LogLevel,
+  limits: { overlayBytesMax: OVERLAY_BYTES_MAX },
+})
+process.once('SIGTERM', () => {
+  void node.close().finally(() => process.exit(0))
+})
+process.stdout.write(`  url ${node.url}\n`)

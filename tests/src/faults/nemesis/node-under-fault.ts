@@ -1,0 +1,137 @@
+/**
+ * A node whose processes are killed, stopped and started again under it, always on the same directory
+ * and port. It counts what was done to it.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ServeOptions } from '../../scene/node-process.js'
+import { NodeProcess } from '../../scene/node-process.js'
+import { isRunning, killNow, untilGone } from '../../scene/process-table.js'
+
+interface StoredTopology {
+  readonly shards: readonly {
+    readonly primary: number
+    readonly copies: readonly { readonly child: number }[]
+  }[]
+  readonly processes: readonly { readonly child: number; readonly pid: number }[]
+}
+
+export interface FaultCounts {
+  kills: number
+  coordinatorKills: number
+  stops: number
+  starts: number
+}
+
+const GONE_PATIENCE_MS = 15_000
+
+export class NodeUnderFault {
+  readonly counts: FaultCounts = { kills: 0, coordinatorKills: 0, stops: 0, starts: 0 }
+  private readonly options: ServeOptions
+  private node: NodeProcess | undefined
+  private readonly stopped = new Set<number>()
+  /** Standard error of the coordinators that are gone. */
+  private formerLogs = ''
+
+  constructor(options: ServeOptions & { readonly port: number }) {
+    this.options = options
+  }
+
+  get directory(): string {
+    return this.options.directory
+  }
+
+  /** What coordinators and children said, from the first to the last. */
+  get log(): string {
+    return this.formerLogs + (this.node?.log ?? '')
+  }
+
+  get url(): string {
+    return this.node?.url ?? ''
+  }
+
+  /** Starts a coordinator. It may be killed before it serves; then this rejects with `NotServing`. */
+  async start(): Promise<void> {
+    this.counts.starts += 1
+    await NodeProcess.start(this.options, (spawned) => {
+      this.node = spawned
+    })
+  }
+
+  /** Children as the coordinator has them on record, those that are running. */
+  childPids(): number[] {
+    return this.stored()
+      .processes.map(({ pid }) => pid)
+      .filter((pid) => isRunning(pid))
+  }
+
+  /** A shard that this process serves; undefined if there is none on record. */
+  shardOf(pid: number): number | undefined {
+    const { shards, processes } = this.stored()
+    const child = processes.find((process) => process.pid === pid)?.child
+    const found = shards.findIndex(({ primary, copies }) => copies[primary]?.child === child)
+    return child === undefined || found < 0 ? undefined : found
+  }
+
+  private stored(): StoredTopology {
+    const text = readFileSync(join(this.directory, 'topology.json'), 'utf8')
+    return (JSON.parse(text) as { record: StoredTopology }).record
+  }
+
+  kill(pid: number): void {
+    if (!isRunning(pid)) return
+    killNow(pid)
+    this.stopped.delete(pid)
+    this.counts.kills += 1
+  }
+
+  async killCoordinator(): Promise<void> {
+    const { node } = this
+    if (node === undefined || node.hasEnded) return
+    this.counts.kills += 1
+    this.counts.coordinatorKills += 1
+    await node.kill()
+    this.formerLogs += node.log
+  }
+
+  /** Everything at once; resolves when nothing of it is left. */
+  async killAll(): Promise<void> {
+    const pids = this.childPids()
+    const coordinator = this.killCoordinator()
+    for (const pid of pids) this.kill(pid)
+    await coordinator
+    await untilGone(pids, GONE_PATIENCE_MS)
+  }
+
+  /** SIGSTOP for so long. One that was killed meanwhile is left in peace. */
+  async stop(pid: number, ms: number): Promise<void> {
+    if (!isRunning(pid) || this.stopped.has(pid)) return
+    process.kill(pid, 'SIGSTOP')
+    this.counts.stops += 1
+    this.stopped.add(pid)
+    await delay(ms)
+    this.resume(pid)
+  }
+
+  private resume(pid: number): void {
+    if (!this.stopped.delete(pid) || !isRunning(pid)) return
+    process.kill(pid, 'SIGCONT')
+  }
+
+  get coordinatorPid(): number {
+    return this.node?.pid ?? 0
+  }
+
+  /** Ends it as an operator would; kills what does not end. */
+  async close(): Promise<void> {
+    for (const pid of this.stopped) this.resume(pid)
+    const { node } = this
+    if (node === undefined || node.hasEnded) return
+    const pids = this.childPids()
+    await Promise.race([node.terminate(), delay(GONE_PATIENCE_MS)])
+    for (const pid of [node.pid, ...pids]) if (isRunning(pid)) killNow(pid)
+    await untilGone([node.pid, ...pids], GONE_PATIENCE_MS)
+    this.formerLogs += node.log
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * What a run has shown, as figures and as a page for people.
+ */
+import { availableParallelism, cpus } from 'node:os'
+import type { RunSettings } from './settings.js'
+
+export interface Report {
+  readonly seed: number
+  readonly machine: string
+  readonly seconds: number
+  readonly rounds: number
+  readonly faults: {
+    readonly kills: number
+    readonly coordinatorKills: number
+    readonly stops: number
+    readonly cuts: number
+    readonly starts: number
+  }
+  readonly calls: {
+    readonly acknowledged: number
+    readonly acknowledgedWrites: number
+    readonly perSecond: number
+    readonly unknown: number
+    readonly notApplied: number
+    readonly failures: Readonly<Record<string, number>>
+  }
+  /** From the kill -9 of a child until a write of a shard of it is acknowledged. */
+  readonly withoutPrimaryMs: {
+    readonly count: number
+    readonly median: number
+    readonly p99: number
+  }
+  readonly checked: {
+    readonly operations: number
+    readonly partitions: number
+    readonly seconds: number
+  }
+  readonly findings: Findings
+}
+
+/** Each is empty in a run that passes. */
+export interface Findings {
+  readonly lost: readonly string[]
+  readonly violations: readonly string[]
+  readonly duplicates: readonly string[]
+  readonly versions: readonly string[]
+  /** What the offline check of the data directory says. */
+  readonly damage: readonly string[]
+  /** What is no broken promise of the store but keeps a run from being a proof. */
+  readonly problems: readonly string[]
+}
+
+const SHOWN_MAX = 4
+/** Of one finding. */
+const LINES_MAX = 20
+
+export function hasPassed({ findings }: Report): boolean {
+  return Object.values(findings).every((found: readonly string[]) => found.length === 0)
+}
+
+export function render(report: Report, settings: RunSettings): string {
+  const { faults, calls, withoutPrimaryMs, checked, findings } = report
+  const rows: [string, string][] = [
+    ['seed', String(report.seed)],
+    ['machine', report.machine],
+    [
+      'load',
+      `${report.seconds.toFixed(0)} s in ${report.rounds} rounds, ${per(calls.perSecond)} calls/s acknowledged`,
+    ],
+    ['calls acknowledged', `${calls.acknowledged}, of them ${calls.acknowledgedWrites} writes`],
+    ['outcome unknown', `${calls.unknown}; refused as not applied ${calls.notApplied}`],
+    ['failures', entries(calls.failures)],
+    [
+      'kill -9',
+      `${faults.kills}, of them ${faults.coordinatorKills} coordinators; ${faults.starts} starts`,
+    ],
+    ['SIGSTOP', String(faults.stops)],
+    ['connections cut', String(faults.cuts)],
+    ['without a primary', withoutPrimary(withoutPrimaryMs)],
+    [
+      'checked',
+      `${checked.operations} operations in ${checked.partitions} partitions, ${checked.seconds.toFixed(1)} s`,
+    ],
+    ['acknowledged writes lost', String(findings.lost.length)],
+    ['linearizability violations', String(findings.violations.length)],
+    ['duplicates', String(findings.duplicates.length)],
+    ['versions of two writes', String(findings.versions.length)],
+    ['damage found offline', String(findings.damage.length)],
+    ['other problems', String(findings.problems.length)],
+  ]
+  const width = Math.max(...rows.map(([name]) => name.length))
+  const lines = rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)
+  return [
+    hasPassed(report) ? 'PASSED' : 'FAILED',
+    ...lines,
+    ...Object.entries(findings).flatMap(([kind, found]) => shown(kind, found as string[])),
+    `repeat: pnpm faults ${flagsOf(settings)}`,
+    '',
+  ].join('\n')
+}
+
+function withoutPrimary({ count, median, p99 }: Report['withoutPrimaryMs']): string {
+  if (count === 0) return 'not measured'
+  return `median ${median.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms, of ${count} kills of one child`
+}
+
+function shown(kind: string, found: readonly string[]): string[] {
+  if (found.length === 0) return []
+  const rest = found.length - SHOWN_MAX
+  return [
+    `${kind}:`,
+    ...found.slice(0, SHOWN_MAX).map((text) => `  - ${clipped(text)}`),
+    ...(rest > 0 ? [`  and ${rest} more`] : []),
+  ]
+}
+
+function clipped(text: string): string {
+  const lines = text.split('\n')
+  const rest = lines.length - LINES_MAX
+  return [...lines.slice(0, LINES_MAX), ...(rest > 0 ? [`    and ${rest} lines more`] : [])].join(
+    '\n',
+  )
+}
+
+function flagsOf({
+  seed,
+  seconds,
+  secondsPerRound,
+  gapMsMax,
+  canary,
+  ...others
+}: RunSettings): string {
+  const flags = [
+    `--seed ${seed} --seconds ${seconds} --round ${secondsPerRound} --gap ${gapMsMax}`,
+    `--children ${others.children} --clients ${others.clients}`,
+    `--cells ${others.cells} --lanes ${others.lanesPerCell}`,
+  ]
+  return `${flags.join(' ')}${canary === undefined ? '' : ` --canary ${canary}`}`
+}
+
+function entries(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([name, count]) => `${name}: ${count}`)
+  return parts.length === 0 ? 'none' : parts.join(', ')
+}
+
+function per(rate: number): string {
+  return rate >= 10_000 ? `${(rate / 1_000).toFixed(1)} k` : rate.toFixed(0)
+}
+
+export function machine(): string {
+  const model = cpus()[0]?.model.trim() ?? 'unknown processor'
+  return `${availableParallelism()} cores, ${model}, Node.js ${process.version}`
+}
+
+/** The value below which this part of them lies. */
+export function quantile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((left, right) => left - right)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0
+}

@@ -1,0 +1,142 @@
+/**
+ * A run: a node on a directory of its own, clients behind a proxy, and rounds of faults over them.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { UntypedClient } from '@kv/client'
+import { createClient } from '@kv/client'
+import { SeededRandom } from '../../load/seeded-random.js'
+import { freePort } from '../../scene/free-port.js'
+import { environmentWith } from '../canaries/environment.js'
+import { History } from '../history/history.js'
+import { NodeUnderFault } from '../nemesis/node-under-fault.js'
+import { TcpProxy } from '../nemesis/tcp-proxy.js'
+import { FailoverProbe } from './failover-probe.js'
+import type { Findings, Report } from './report.js'
+import { hasPassed, machine, quantile } from './report.js'
+import { runRound, type RoundResult } from './round.js'
+import type { RunSettings } from './settings.js'
+
+const SHARDS = 16
+const CALL_TIMEOUT_MS = 8_000
+/** Clients come back at once: how long they wait is not what is tested here. */
+const RECONNECT = { baseMs: 5, maxMs: 100 }
+const SERIOUS = /"level":60|unhandled|uncaught/i
+
+export async function run(
+  settings: RunSettings,
+  onRound: (number: number, result: RoundResult) => void,
+): Promise<Report> {
+  const directory = await mkdtemp(join(tmpdir(), 'kv-faults-'))
+  const port = await freePort()
+  const { children, pingTimeoutMs, canary } = settings
+  const node = new NodeUnderFault({
+    directory,
+    port,
+    children,
+    shards: SHARDS,
+    pingTimeoutMs,
+    logLevel: 'error',
+    program: fileURLToPath(new URL('../nemesis/node-program.js', import.meta.url)),
+    environment: environmentWith(canary, settings.seed),
+  })
+  const proxy = await TcpProxy.start(port)
+  const clients = Array.from({ length: settings.clients }, () => clientOf(proxy.url))
+  const direct = clientOf(`kv://127.0.0.1:${port}`)
+  try {
+    await node.start()
+    const probe = new FailoverProbe(direct, SHARDS)
+    return await rounds(settings, { node, proxy, clients, probe }, onRound)
+  } finally {
+    await Promise.allSettled([...clients, direct].map((client) => client.close()))
+    await proxy.close()
+    await node.close()
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+function clientOf(url: string): UntypedClient {
+  return createClient({ url, timeout: CALL_TIMEOUT_MS, reconnect: RECONNECT })
+}
+
+interface Stage {
+  readonly node: NodeUnderFault
+  readonly proxy: TcpProxy
+  readonly clients: readonly UntypedClient[]
+  readonly probe: FailoverProbe
+}
+
+async function rounds(
+  settings: RunSettings,
+  { node, proxy, clients, probe }: Stage,
+  onRound: (number: number, result: RoundResult) => void,
+): Promise<Report> {
+  const random = new SeededRandom(settings.seed)
+  const history = new History()
+  const results: RoundResult[] = []
+  const wanted = Math.max(1, Math.round(settings.seconds / settings.secondsPerRound))
+  const onPrimaryKilled = (shard: number): void => probe.onPrimaryKilled(shard)
+  for (let number = 1; number <= wanted; number += 1) {
+    const onFault = (): void => probe.disturb()
+    const ports = { node, proxy, clients, history, random, onPrimaryKilled, onFault }
+    const result = await runRound(number, settings, ports)
+    results.push(result)
+    onRound(number, result)
+    // One finding is enough to look into; what follows may be its consequence.
+    if (Object.values(result.findings).some((found: readonly string[]) => found.length > 0)) break
+  }
+  await probe.end()
+  const report = reportOf(settings, results, { node, history, probe })
+  const isSilent = settings.canary !== undefined || hasPassed(report) || !SERIOUS.test(node.log)
+  return isSilent ? report : withLog(report, node.log)
+}
+
+function withLog(report: Report, log: string): Report {
+  const lines = log.split('\n').filter((line) => SERIOUS.test(line))
+  const problems = [...report.findings.problems, ...lines.slice(0, 3)]
+  return { ...report, findings: { ...report.findings, problems } }
+}
+
+function reportOf(
+  { seed }: RunSettings,
+  results: readonly RoundResult[],
+  { node, history, probe }: { node: NodeUnderFault; history: History; probe: FailoverProbe },
+): Report {
+  const sum = (of: (result: RoundResult) => number): number =>
+    results.reduce((total, result) => total + of(result), 0)
+  const all = (kind: keyof Findings): string[] => results.flatMap(({ findings }) => findings[kind])
+  const seconds = sum(({ loadMs }) => loadMs) / 1_000
+  const { durationsMs } = probe
+  return {
+    seed,
+    machine: machine(),
+    seconds,
+    rounds: results.length,
+    faults: { ...node.counts, cuts: sum(({ cuts }) => cuts) },
+    calls: {
+      ...history.counts,
+      perSecond: history.counts.acknowledged / seconds,
+      failures: Object.fromEntries(history.failures),
+    },
+    withoutPrimaryMs: {
+      count: durationsMs.length,
+      median: quantile(durationsMs, 0.5),
+      p99: quantile(durationsMs, 0.99),
+    },
+    checked: {
+      operations: sum(({ operations }) => operations),
+      partitions: sum(({ partitions }) => partitions),
+      seconds: sum(({ checkMs }) => checkMs) / 1_000,
+    },
+    findings: {
+      lost: all('lost'),
+      violations: all('violations'),
+      duplicates: all('duplicates'),
+      versions: all('versions'),
+      damage: all('damage'),
+      problems: all('problems'),
+    },
+  }
+}

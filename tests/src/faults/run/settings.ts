@@ -1,0 +1,84 @@
+/**
+ * What a run is made of; a seed and these repeat it, as far as processes and disks let themselves be
+ * repeated: faults and calls come in the same order, at about the same times.
+ */
+import { parseArgs } from 'node:util'
+
+export interface RunSettings {
+  readonly seed: number
+  readonly seconds: number
+  /** Each ends with a kill of everything, an offline check, and a look at all that was written. */
+  readonly secondsPerRound: number
+  readonly children: number
+  readonly clients: number
+  readonly cells: number
+  readonly lanesPerCell: number
+  readonly operationsPerKeys: number
+  /** Longest time between two faults; the shortest is 50 ms. */
+  readonly gapMsMax: number
+  readonly pingTimeoutMs: number
+  /** Every key must be readable again so long after the last fault. */
+  readonly healingMs: number
+  /** A bug to put in, by its name. */
+  readonly canary: string | undefined
+  readonly json: string | undefined
+}
+
+export const USAGE = `pnpm faults [options]
+
+  --seed <n>        of faults and calls; a new one if it is left out
+  --seconds <n>     of load under faults (default 60)
+  --round <n>       seconds until everything is killed, checked and started again (default 15)
+  --children <n>    shard children (default 3)
+  --clients <n>     (default 16)
+  --cells <n>       groups of keys worked on at a time (default 64)
+  --lanes <n>       calls under way for each (default 8)
+  --gap <ms>        longest time between two faults (default 1500)
+  --canary <name>   puts a known bug into the node, which the run must find; "list" names them
+  --json <file>     writes the figures there, too
+
+Ends with code 1 if a promise was broken, or if anything could not be decided.
+`
+
+export function settingsFrom(args: readonly string[]): RunSettings | undefined {
+  const { values } = parseArgs({
+    args: args.filter((argument) => argument !== '--'),
+    options: {
+      seed: { type: 'string' },
+      seconds: { type: 'string', default: '60' },
+      round: { type: 'string', default: '15' },
+      children: { type: 'string', default: '3' },
+      clients: { type: 'string', default: '16' },
+      cells: { type: 'string', default: '64' },
+      lanes: { type: 'string', default: '8' },
+      gap: { type: 'string', default: '1500' },
+      canary: { type: 'string' },
+      json: { type: 'string' },
+      // What a run prints is its report; the flag is for those who want to say so.
+      report: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  return {
+    seed: values.seed === undefined ? Date.now() % 2 ** 32 : whole('seed', values.seed),
+    seconds: whole('seconds', values.seconds),
+    secondsPerRound: whole('round', values.round),
+    children: whole('children', values.children),
+    clients: whole('clients', values.clients),
+    cells: whole('cells', values.cells),
+    lanesPerCell: whole('lanes', values.lanes),
+    operationsPerKeys: 240,
+    gapMsMax: whole('gap', values.gap),
+    pingTimeoutMs: 1_000,
+    // A known bug may well keep shards from being served: that is found, and need not be waited for.
+    healingMs: values.canary === undefined ? 25_000 : 4_000,
+    canary: values.canary,
+    json: values.json,
+  }
+}
+
+function whole(name: string, text: string): number {
+  if (!/^\d{1,10}$/.test(text)) throw new TypeError(`--${name} is a whole number, not ${text}`)
+  return Number(text)
+}
