@@ -31,6 +31,7 @@ import type {
   SetIfOptions,
   SetOptions,
   UpdateOptions,
+  WatchOptions,
 } from './keyspace.js'
 import {
   assertOptions,
@@ -57,6 +58,8 @@ import { Session } from './session/session.js'
 import { sleep, timebox } from './timebox.js'
 import type { WriteResult } from './update.js'
 import { UPDATE_RETRIES, updateEntry } from './update.js'
+import type { PresentEvent } from './watch/key-watch.js'
+import { KeyWatch } from './watch/key-watch.js'
 import { ValueScratch, writeValue } from './value-scratch.js'
 
 /** How a value is to be written. */
@@ -223,6 +226,16 @@ export class Client {
       const work = updateEntry(ports, { key, retries, expiry }, change)
       return timebox(clock, work, { deadline, signal, timeoutError: () => updateTimeout(key) })
     })
+  }
+
+  watch(what: unknown, options: WatchOptions = {}): KeyWatch {
+    return this.watchAs(what, options, undefined)
+  }
+
+  /** A watch for a namespace: `present` shows its events. */
+  watchAs(what: unknown, options: WatchOptions, present: PresentEvent | undefined): KeyWatch {
+    const { watches: hub, clock } = this.session
+    return new KeyWatch(what, options, { hub, clock, present })
   }
 
   atomic(): AtomicBuilder {

@@ -124,6 +124,52 @@ export interface Listing<T> extends AsyncIterable<T>, AsyncDisposable {
   toArray(): Promise<T[]>
 }
 
+export interface WatchOptions extends CallOptions {
+  /** Milliseconds within which the watch must be ready for the first time; default: no limit. */
+  readonly timeout?: number | undefined
+  /** `cursor` of an event of a watch of the same keys, to go on after it. */
+  readonly since?: string | undefined
+  /** Current values come first, as `set`, then `ready`. Default false. */
+  readonly initial?: boolean | undefined
+}
+
+/**
+ * A change. `version` is the revision that made it. `cursor` is where a watch goes on after it; it
+ * is built when it is read, and that of the newest event keeps up with what is written elsewhere.
+ */
+export type WatchEvent<S, K extends string> = K extends unknown
+  ? | {
+        readonly type: 'set'
+        readonly key: K
+        readonly value: ValueAt<S, K>
+        readonly version: number
+        readonly expiresAt?: number
+        readonly cursor: string
+      }
+    | {
+        readonly type: 'delete' | 'expire'
+        readonly key: K
+        readonly version: number
+        readonly cursor: string
+      }
+  : never
+
+/**
+ * `ready`: every shard is attached, what is written from now on is seen. `reset`: the history after
+ * the cursor is gone, so forget what you hold; all current values follow as `set`, then `ready`.
+ * Reasons: `trimmed` (the watch was too far behind), `diverged` (the cursor is not of this history),
+ * `other-cluster`.
+ */
+export type WatchSignal =
+  | { readonly type: 'ready'; readonly cursor: string }
+  | { readonly type: 'reset'; readonly reason: string; readonly cursor: string }
+
+/**
+ * Changes in the order of each shard, each once. Nothing is asked before the first event is; errors
+ * come there too. It can be used once; `break` lets go of it.
+ */
+export type Watch<T> = AsyncIterable<T> & AsyncDisposable
+
 /** What to clear: a non-empty prefix, or all. */
 export type ClearOptions = CallOptions &
   (
@@ -210,6 +256,21 @@ export interface Keyspace<S> {
     ) => MaybePromise<ValueAt<S, K> | undefined>,
     options?: UpdateOptions,
   ): Promise<EntryOf<S, K> | undefined>
+
+  /**
+   * Tells of changes of a key, of a list of keys, or of all keys that begin with a prefix (the
+   * empty one: of all). Always comes to `ready`, and goes on by itself through reconnects, failures
+   * and moves of shards; a slow reader is waited for, and told `reset` if the log no longer reaches
+   * back to where it is.
+   */
+  watch<const K extends KeyOf<S>>(
+    what: K | readonly K[],
+    options?: WatchOptions,
+  ): Watch<WatchEvent<S, K> | WatchSignal>
+  watch<const P extends string>(
+    what: { readonly prefix: P },
+    options?: WatchOptions,
+  ): Watch<WatchEvent<S, Under<S, P>> | WatchSignal>
 
   /**
    * Begins an atomic batch: operations on keys of one shard, all of them or none. Nothing is sent

@@ -26,6 +26,7 @@ export const LIST_OPTIONS: KnownOptions = new Set([
   'cursor',
   'pageSize',
 ])
+export const WATCH_OPTIONS: KnownOptions = new Set([...OF_CALLS, 'since', 'initial'])
 export const CLEAR_OPTIONS: KnownOptions = new Set([...OF_CALLS, 'prefix', 'all'])
 export const ENTRY_FIELDS: KnownOptions = new Set(['key', 'value', 'ttl'])
 export const NAMESPACE_OPTIONS: KnownOptions = new Set(['schema', 'validateOnRead'])

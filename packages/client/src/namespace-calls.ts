@@ -18,6 +18,7 @@ import type {
   SetIfOptions,
   SetOptions,
   UpdateOptions,
+  WatchOptions,
 } from './keyspace.js'
 import { assertOptions, NAMESPACE_OPTIONS } from './known-options.js'
 import { assertIterable, partsOf } from './many-calls.js'
@@ -25,6 +26,7 @@ import { attempt, mistakeIn } from './mistakes.js'
 import type { FoundEntry } from './session/answers.js'
 import type { Validation } from './validation.js'
 import { validated, validationOf } from './validation.js'
+import type { KeyWatch } from './watch/key-watch.js'
 
 type Change = (value: unknown, entry: FoundEntry | undefined) => unknown
 type Refusable = { readonly ok: true } | { readonly ok: false; readonly current?: FoundEntry }
@@ -142,6 +144,28 @@ export class NamespaceCalls {
   keys(options: ListOptions = {}): Listing<unknown> {
     const { length } = this.prefix
     return this.client.listAs('keys', this.under(options), (key) => (key as string).slice(length))
+  }
+
+  watch(what: unknown, options: WatchOptions = {}): KeyWatch {
+    const { length } = this.prefix
+    return this.client.watchAs(this.watched(what), options, (event) => {
+      if (event.type === 'ready' || event.type === 'reset') return event
+      const key = event.key.slice(length)
+      // The key that is the prefix itself is not in the namespace.
+      if (key === '') return undefined
+      const value = event.type === 'set' ? { value: this.readValue(key, event.value) } : {}
+      return Object.defineProperties(event, {
+        key: { value: key, enumerable: true },
+        ...('value' in value ? { value: { ...value, enumerable: true } } : {}),
+      })
+    })
+  }
+
+  private watched(what: unknown): unknown {
+    if (typeof what === 'string') return this.full(what)
+    if (Array.isArray(what)) return this.fullKeys(what as string[])
+    if (typeof what !== 'object' || what === null || !('prefix' in what)) return what
+    return { ...what, prefix: this.bound(what.prefix as string) }
   }
 
   count(range: Range & ReadOptions = {}): Promise<number> {

@@ -20,6 +20,8 @@ describe('config', () => {
       limits: {
         valueBytesMax: 1_048_576,
         overlayBytesMax: 67_108_864,
+        historyBytesMax: 268_435_456,
+        historyMsMax: 3_600_000,
         inFlightBytesMax: 8_388_608,
         connectionsMax: 10_000,
       },

@@ -25,6 +25,8 @@ export const DEFAULT_PORT = 7400
 const SHARDS_MIN = 16
 const OVERLAY_BYTES_MIN = 1_048_576
 const OVERLAY_BYTES_DEFAULT = 64 * 1_048_576
+const HISTORY_BYTES_DEFAULT = 256 * 1_048_576
+const HISTORY_MS_DEFAULT = 3_600_000
 const CONNECTIONS_DEFAULT = 10_000
 const PING_TIMEOUT_MS_MIN = 500
 const PING_TIMEOUT_MS_DEFAULT = 5_000
@@ -67,6 +69,13 @@ export interface NodeLimitOptions {
   readonly valueBytesMax?: number | undefined
   /** Memory per child for writes that are durable but not yet in the tree; 64 MiB by default. */
   readonly overlayBytesMax?: number | undefined
+  /**
+   * Bytes of log kept for watchers that are behind, all shards together; 256 MiB by default, 0 for
+   * none. A watcher that is further behind is told `reset`.
+   */
+  readonly historyBytesMax?: number | undefined
+  /** How long they are kept, in milliseconds; an hour by default. Whichever ends first holds. */
+  readonly historyMsMax?: number | undefined
   /** Bytes one connection may have unanswered; 8 MiB by default. */
   readonly inFlightBytesMax?: number | undefined
   /** Clients connected at once; 10,000 by default. */
@@ -199,6 +208,18 @@ function resolveLimits(limits: NodeLimitOptions): NodeSettings['limits'] {
       'limits.overlayBytesMax',
       limits.overlayBytesMax ?? OVERLAY_BYTES_DEFAULT,
       OVERLAY_BYTES_MIN,
+      large,
+    ),
+    historyBytesMax: integer(
+      'limits.historyBytesMax',
+      limits.historyBytesMax ?? HISTORY_BYTES_DEFAULT,
+      0,
+      large,
+    ),
+    historyMsMax: integer(
+      'limits.historyMsMax',
+      limits.historyMsMax ?? HISTORY_MS_DEFAULT,
+      0,
       large,
     ),
     inFlightBytesMax: integer(

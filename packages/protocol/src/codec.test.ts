@@ -43,6 +43,9 @@ const clientMessages: { [Type in ClientMessage['type']]: fc.Arbitrary<ClientMess
     body: bytes,
   }),
   ping: fc.record({ type: fc.constant('ping'), nonce: count }),
+  watch: fc.record({ type: fc.constant('watch'), id: count, child: count, body: bytes }),
+  credit: fc.record({ type: fc.constant('credit'), child: count, body: bytes }),
+  unwatch: fc.record({ type: fc.constant('unwatch'), child: count, body: bytes }),
 }
 
 const nodeMessages: { [Type in NodeMessage['type']]: fc.Arbitrary<NodeMessage> } = {
@@ -71,6 +74,8 @@ const nodeMessages: { [Type in NodeMessage['type']]: fc.Arbitrary<NodeMessage> }
   }),
   pong: fc.record({ type: fc.constant('pong'), nonce: count }),
   failure: fc.record({ type: fc.constant('failure'), code: count, message: text }),
+  event: fc.record({ type: fc.constant('event'), child: count, body: bytes }),
+  unwatched: fc.record({ type: fc.constant('unwatched'), child: count, id: count }),
 }
 
 const anyClientMessage = fc.oneof(...Object.values(clientMessages))

@@ -62,6 +62,18 @@ function writeClientMessage(writer: WireWriter, message: ClientMessage): void {
     case 'ping':
       begin(writer, message.type, 1)
       writer.integer(message.nonce)
+      return
+    case 'watch':
+      begin(writer, message.type, 3)
+      writer.integer(message.id)
+      writer.integer(message.child)
+      writer.binary(message.body)
+      return
+    case 'credit':
+    case 'unwatch':
+      begin(writer, message.type, 2)
+      writer.integer(message.child)
+      writer.binary(message.body)
   }
 }
 
@@ -104,6 +116,16 @@ function writeNodeMessage(writer: WireWriter, message: NodeMessage): void {
       begin(writer, message.type, 2)
       writer.integer(message.code)
       writer.text(clipErrorText(message.message))
+      return
+    case 'event':
+      begin(writer, message.type, 2)
+      writer.integer(message.child)
+      writer.binary(message.body)
+      return
+    case 'unwatched':
+      begin(writer, message.type, 2)
+      writer.integer(message.child)
+      writer.integer(message.id)
   }
 }
 
@@ -147,6 +169,22 @@ function readClientMessage(reader: WireReader, tag: number, fields: number): Cli
     case MESSAGE_TAGS.ping:
       expectFields(tag, fields, 1)
       return { type: 'ping', nonce: reader.unsigned() }
+    case MESSAGE_TAGS.watch:
+      expectFields(tag, fields, 3)
+      return {
+        type: 'watch',
+        id: reader.unsigned(),
+        child: reader.unsigned(),
+        body: reader.binary(MESSAGE_BYTES_MAX),
+      }
+    case MESSAGE_TAGS.credit:
+    case MESSAGE_TAGS.unwatch:
+      expectFields(tag, fields, 2)
+      return {
+        type: tag === MESSAGE_TAGS.credit ? 'credit' : 'unwatch',
+        child: reader.unsigned(),
+        body: reader.binary(MESSAGE_BYTES_MAX),
+      }
     default:
       throw protocolError(`no message from a client has type ${tag}`)
   }
@@ -197,6 +235,12 @@ function readNodeMessage(reader: WireReader, tag: number, fields: number): NodeM
         code: reader.unsigned(),
         message: reader.text(ERROR_TEXT_BYTES_MAX),
       }
+    case MESSAGE_TAGS.event:
+      expectFields(tag, fields, 2)
+      return { type: 'event', child: reader.unsigned(), body: reader.binary(bytesLeft(reader)) }
+    case MESSAGE_TAGS.unwatched:
+      expectFields(tag, fields, 2)
+      return { type: 'unwatched', child: reader.unsigned(), id: reader.unsigned() }
     default:
       throw protocolError(`no message from a node has type ${tag}`)
   }

@@ -57,6 +57,15 @@ export const VALUE_DEPTH_MAX = 100
 /** Most shards a data directory may be created with. */
 export const SHARDS_MAX = 4_096
 
+/** Most keys one watch may list; a prefix has no such limit. */
+export const WATCH_KEYS_MAX = 4_096
+
+/** Watches one connection may have at one child. */
+export const WATCHES_MAX = 16_384
+
+/** Most bytes of events a watch may be owed at once, however much credit is given. */
+export const WATCH_CREDIT_BYTES_MAX = 1_048_576
+
 /** Most children of one node. */
 export const CHILDREN_MAX = 256
 

@@ -13,12 +13,17 @@ export const MESSAGE_TAGS = {
   hello: 1,
   batch: 2,
   ping: 3,
+  watch: 4,
+  credit: 5,
+  unwatch: 6,
   welcome: 65,
   topology: 66,
   reply: 67,
   refused: 68,
   pong: 69,
   failure: 70,
+  event: 71,
+  unwatched: 72,
 } as const
 
 /** First message of a connection. */
@@ -53,6 +58,32 @@ export interface Batch {
 export interface Ping {
   readonly type: 'ping'
   readonly nonce: number
+}
+
+/** Asks a child to tell of changes. The coordinator relays the body without looking inside. */
+export interface Watch {
+  readonly type: 'watch'
+  /** The highest id of the watches in the body; ids grow within a connection. */
+  readonly id: number
+  readonly child: number
+  /** See `watch-body.ts`. */
+  readonly body: Uint8Array
+}
+
+/** The client takes more events of its watches at a child. */
+export interface Credit {
+  readonly type: 'credit'
+  readonly child: number
+  /** See `watch-body.ts`. */
+  readonly body: Uint8Array
+}
+
+/** The client wants no more events of some watches at a child. */
+export interface Unwatch {
+  readonly type: 'unwatch'
+  readonly child: number
+  /** See `watch-body.ts`. */
+  readonly body: Uint8Array
 }
 
 /** The connection is ready for batches. */
@@ -106,8 +137,31 @@ export interface Failure {
   readonly message: string
 }
 
-export type ClientMessage = Hello | Batch | Ping
-export type NodeMessage = Welcome | TopologyChanged | Reply | Refused | Pong | Failure
+/** What happened to the watches of a connection at a child. */
+export interface EventMessage {
+  readonly type: 'event'
+  readonly child: number
+  /** See `event-body.ts`. */
+  readonly body: Uint8Array
+}
+
+/** The child is not there (any more): its watches with ids up to `id` have ended. */
+export interface Unwatched {
+  readonly type: 'unwatched'
+  readonly child: number
+  readonly id: number
+}
+
+export type ClientMessage = Hello | Batch | Ping | Watch | Credit | Unwatch
+export type NodeMessage =
+  | Welcome
+  | TopologyChanged
+  | Reply
+  | Refused
+  | Pong
+  | Failure
+  | EventMessage
+  | Unwatched
 export type Message = ClientMessage | NodeMessage
 
 /** WebSocket close codes: what the other end should make of the end of a connection. */

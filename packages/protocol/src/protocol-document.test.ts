@@ -17,6 +17,8 @@ import type { Fault } from './batch-reply.js'
 import type { Call, ReadCall } from './calls.js'
 import { CALL_TAGS, readReadCall, readWriteCall, writeReadCall, writeWriteCall } from './calls.js'
 import { decodeClientMessage, decodeNodeMessage, encodeMessage } from './codec.js'
+import type { WireEvent } from './event-body.js'
+import { EVENT_TAGS, readEvents, writeEvent } from './event-body.js'
 import { shardOf } from './keys.js'
 import * as limits from './limits.js'
 import type { Message } from './messages.js'
@@ -24,6 +26,8 @@ import { CLOSE_CODES, MESSAGE_TAGS } from './messages.js'
 import { TYPED_ARRAY_KINDS, VALUE_EXTENSION, VALUE_KINDS } from './value-kinds.js'
 import { decodeValue } from './value-decoder-node.js'
 import { encodeValue } from './values.js'
+import type { WireWatch } from './watch-body.js'
+import { readWatches, writeWatch } from './watch-body.js'
 import { WireReader } from './wire-reader.js'
 import { WireWriter } from './wire-writer.js'
 
@@ -161,6 +165,30 @@ describe('protocol document: vectors', () => {
     reader.finish()
   })
 
+  test.each(vectors('kv-watches'))('watches %s', (notation, hex) => {
+    const watches = meaningOf(notation) as WireWatch[]
+    expect(
+      written((writer) => {
+        writer.array(watches.length)
+        for (const watch of watches) writeWatch(writer, watch)
+      }),
+    ).toBe(hex)
+    expect(readWatches(new WireReader(bytesOf(hex)))).toEqual(watches)
+  })
+
+  test.each(vectors('kv-events'))('event %s', (notation, hex) => {
+    const event = meaningOf(notation) as WireEvent
+    expect(written((writer) => writeEvent(writer, event))).toBe(hex)
+    const found: WireEvent[] = []
+    readEvents(new WireReader(bytesOf(`91 ${hex}`)), (each) => found.push(each))
+    expect(found).toEqual([meaningWithBuffers(event)])
+  })
+
+  test('event vectors → there is one for every event', () => {
+    const types = vectors('kv-events').map(([notation]) => (meaningOf(notation) as WireEvent).type)
+    expect(types).toEqual(Object.keys(EVENT_TAGS))
+  })
+
   test.each(vectors('kv-values'))('value %s', (notation, hex) => {
     const value = meaningOf(notation)
     expect(written((writer) => encodeValue(writer, value))).toBe(hex)
@@ -177,6 +205,12 @@ describe('protocol document: tables', () => {
   test('messages and calls → the numbers of the code', () => {
     const found = Object.fromEntries(rows(/\d{1,2}/u))
     expect(found).toMatchObject({ ...MESSAGE_TAGS, ...CALL_TAGS, check: CHECK_TAG })
+  })
+
+  test('events → the numbers of the code', () => {
+    const row = /^\| `([a-z]+)` +\| +(\d+) \|/gmu
+    const found = Array.from(documented.matchAll(row), ([, name, tag]) => [name, Number(tag)])
+    expect(Object.fromEntries(found)).toEqual(EVENT_TAGS)
   })
 
   test('close codes → those of the code', () => {

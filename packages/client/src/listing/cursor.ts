@@ -6,6 +6,7 @@
  */
 import type { KeyRange } from '@kv/protocol'
 import { KEY_BYTES_MAX, KvError, WireReader, WireWriter } from '@kv/protocol'
+import { fromOpaqueText, hashOfText, toOpaqueText } from '../opaque-text.js'
 
 const CURSOR_VERSION = 1
 
@@ -16,8 +17,7 @@ export function encodeCursor(range: KeyRange, reverse: boolean, lastKey: string)
   writer.boolean(reverse)
   writer.integer(hashOf(range))
   writer.text(lastKey)
-  const characters = Array.from(writer.written(), (byte) => String.fromCharCode(byte))
-  return btoa(characters.join('')).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+  return toOpaqueText(writer.written())
 }
 
 /** The last key handed out. Throws `INVALID_CURSOR` for what is no cursor of this listing. */
@@ -31,8 +31,7 @@ export function decodeCursor(cursor: unknown, range: KeyRange, reverse: boolean)
 
 function parse(cursor: string): { isReverse: boolean; rangeHash: number; lastKey: string } {
   try {
-    const characters = atob(cursor.replaceAll('-', '+').replaceAll('_', '/'))
-    const reader = new WireReader(Uint8Array.from(characters, (unit) => unit.charCodeAt(0)))
+    const reader = new WireReader(fromOpaqueText(cursor))
     reader.tuple(4)
     if (reader.unsigned() !== CURSOR_VERSION) throw new Error('of another version')
     const isReverse = reader.boolean()
@@ -51,12 +50,7 @@ function invalid(why: string, cause?: unknown): KvError {
   })
 }
 
-/** FNV-1a, 32 bit, over the UTF-16 units of both bounds; no bound differs from every bound. */
+/** No bound differs from every bound. */
 function hashOf({ from, to }: KeyRange): number {
-  const text = `${from.length}:${from}${to === undefined ? '' : `:${to}`}`
-  let hash = 0x811c_9dc5
-  for (let index = 0; index < text.length; index += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x0100_0193)
-  }
-  return hash >>> 0
+  return hashOfText(`${from.length}:${from}${to === undefined ? '' : `:${to}`}`)
 }

@@ -78,6 +78,11 @@ export class MemoryNode {
         return
       case 'batch':
         this.answer(line, message)
+        return
+      case 'watch':
+      case 'credit':
+      case 'unwatch':
+      // There are no watches here yet.
     }
   }
 

@@ -17,6 +17,7 @@ import { closedError, endedError, overloadedError, timeoutError } from './call-e
 import type { DeliveryLimits } from './delivery.js'
 import { Delivery } from './delivery.js'
 import { PendingCall } from './pending-call.js'
+import { WatchHub } from '../watch/watch-hub.js'
 
 export interface SessionSettings extends ConnectionSettings, DeliveryLimits {
   /** How long a call waits for its answer unless it says otherwise. */
@@ -27,6 +28,7 @@ export type SessionStatus = 'idle' | 'connecting' | 'ready' | 'reconnecting' | '
 
 export class Session {
   readonly events: Emitter = new Emitter()
+  readonly watches: WatchHub
   private readonly settings: SessionSettings
   private readonly surroundings: ConnectionSurroundings
   private readonly delivery: Delivery
@@ -55,6 +57,15 @@ export class Session {
       },
       whyOffline: () => this.offlineError,
     })
+    this.watches = new WatchHub({
+      clock,
+      send: (bytes) => {
+        this.connection.send(bytes)
+      },
+      open: () => {
+        this.connection.open()
+      },
+    })
     this.connection = new Connection(settings, surroundings, {
       onReady: (welcome) => {
         this.onReady(welcome)
@@ -75,7 +86,7 @@ export class Session {
       onEnded: (error) => {
         this.onEnded(error)
       },
-      isAnswerDue: () => this.delivery.settlements.openCount > 0,
+      isAnswerDue: () => this.delivery.settlements.openCount > 0 || this.watches.isWatching,
     })
   }
 
@@ -206,11 +217,13 @@ export class Session {
     this.offlineError = undefined
     this.delivery.onConnected(welcome)
     this.delivery.proceed()
+    this.watches.onConnected(welcome.clusterId, welcome.topology)
     this.events.emit('ready', undefined)
   }
 
   private adopt(topology: Topology, isOtherCluster: boolean): void {
     if (!this.delivery.onTopology(topology, isOtherCluster)) return
+    this.watches.onTopology(topology)
     this.events.emit('topology', topology)
   }
 
@@ -225,6 +238,12 @@ export class Session {
       case 'topology':
         this.adopt(message.topology, false)
         break
+      case 'event':
+        this.watches.onEvents(message)
+        return
+      case 'unwatched':
+        this.watches.onUnwatched(message)
+        return
       case 'welcome':
       case 'pong':
       case 'failure':
@@ -238,12 +257,13 @@ export class Session {
     this.offlineError = error
     this.delivery.onDisconnected(error)
     this.delivery.proceed()
+    this.watches.onDisconnected()
     if (error.code === 'PROTOCOL') this.events.emit('error', error)
   }
 
   private onEnded(error: KvError): void {
     this.refusal = error
-    this.finish((call) => endedError(call, error))
+    this.finish((call) => endedError(call, error), error)
     this.events.emit('error', error)
     this.events.emit('end', { error })
   }
@@ -256,13 +276,14 @@ export class Session {
 
   private async closeOnce(): Promise<void> {
     if (this.isOver) return
-    this.refusal = new KvError('CLOSED', 'the client is closed: create another one', {
+    const refusal = new KvError('CLOSED', 'the client is closed: create another one', {
       outcome: 'not-applied',
     })
+    this.refusal = refusal
     await this.allSettled()
     // It may have ended for another reason meanwhile.
     if (this.isOver) return
-    this.finish(closedError)
+    this.finish(closedError, refusal)
     this.events.emit('end', { error: undefined })
   }
 
@@ -279,9 +300,10 @@ export class Session {
     })
   }
 
-  private finish(errorOf: (call: PendingCall) => KvError): void {
+  private finish(errorOf: (call: PendingCall) => KvError, reason: KvError): void {
     this.isOver = true
     this.connection.end()
     this.delivery.end(errorOf)
+    this.watches.end(reason)
   }
 }

@@ -2,7 +2,18 @@
  * A node in the process of the test: it speaks the protocol through scripted transports, keeps
  * what it received, and answers at once, later or wrongly, as the test says.
  */
-import type { Batch, Call, Fault, Hello, NodeLimits, NodeMessage, Topology } from '@kv/protocol'
+import type {
+  Batch,
+  Call,
+  Fault,
+  Hello,
+  NodeLimits,
+  NodeMessage,
+  Topology,
+  Credit,
+  Unwatch,
+  Watch,
+} from '@kv/protocol'
 import {
   BatchBody,
   CLOSE_CODES,
@@ -71,6 +82,8 @@ export class FakeNode {
   readonly store: FakeStore
   readonly links: FakeLink[] = []
   readonly batches: ReceivedBatch[] = []
+  /** What the client said about watches. */
+  readonly watching: (Watch | Credit | Unwatch)[] = []
   topology: Topology
   /** By shard: the version of the topology that made its primary what it is. */
   private readonly servedSince: number[]
@@ -151,6 +164,11 @@ export class FakeNode {
         return
       case 'batch':
         this.onBatch(link, message)
+        return
+      case 'watch':
+      case 'credit':
+      case 'unwatch':
+        this.watching.push(message)
     }
   }
 

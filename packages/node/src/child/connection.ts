@@ -9,6 +9,8 @@ export const UNREAD_BYTES_MAX = 1_048_576
 export class Connection {
   readonly id: number
   readonly clientId: number
+  /** Called whenever the client has taken something. */
+  onTaken: (() => void) | undefined
   private unreadBytes = 0
   private onRoom: (() => void) | undefined
   isClosed = false
@@ -16,6 +18,11 @@ export class Connection {
   constructor(id: number, clientId: number) {
     this.id = id
     this.clientId = clientId
+  }
+
+  /** Bytes sent that the client is not known to have taken. */
+  get unread(): number {
+    return this.unreadBytes
   }
 
   get hasRoom(): boolean {
@@ -30,6 +37,7 @@ export class Connection {
   taken(bytes: number): void {
     this.unreadBytes = Math.max(this.unreadBytes - bytes, 0)
     if (this.hasRoom) this.wake()
+    this.onTaken?.()
   }
 
   close(): void {

@@ -9,6 +9,7 @@ import type { ChildReport, Configuration, FromChild, ReplicaPlace } from '../lin
 import type { DataLink, LinkFrame, LinkRequest } from '../link/data-link.js'
 import type { Clock } from '../shard/clock.js'
 import { monotonicClock } from '../shard/clock.js'
+import type { HistoryLimits } from '../shard/feed/history.js'
 import { Journals } from '../shard/journal/journals.js'
 import { nodeFileSystem } from '../shard/log/file-system.js'
 import { isDamage } from '../shard/replica.js'
@@ -20,13 +21,18 @@ import { OverlayBudget } from './overlay-budget.js'
 import { ReadLane } from './read-lane.js'
 import { failureMessage } from './reply.js'
 import { ReplyGate } from './reply-gate.js'
+import { WatchLane } from './watch-lane.js'
 import { WriteIntake } from './write-intake.js'
 
 const TICK_MS = 100
+/** Watches hear how far quiet shards have come, twice a second. */
+const PROGRESS_TICKS = 5
 
 interface Client {
   readonly connection: Connection
   readonly reads: ReadLane
+  /** From the first watch on. */
+  watches: WatchLane | undefined
 }
 
 export interface HostPorts {
@@ -51,6 +57,7 @@ export class Host {
   private readonly replies: ReplyGate
   private readonly ticking: NodeJS.Timeout
   private link: DataLink | undefined
+  private ticks = 0
 
   constructor(ports: HostPorts) {
     this.ports = ports
@@ -86,6 +93,12 @@ export class Host {
     }, TICK_MS)
   }
 
+  /** Each shard's part of what is kept for watchers. */
+  private get history(): HistoryLimits {
+    const { shardCount, limits } = this.configuration
+    return { bytesMax: limits.historyBytesMax / shardCount, ageMsMax: limits.historyMsMax }
+  }
+
   /** Connects the data plane; its frames come to `onFrame`. */
   attach(link: DataLink): void {
     this.link = link
@@ -117,12 +130,17 @@ export class Host {
       case 'open':
         this.openConnection(frame.connection, frame.clientId)
         return
+      case 'watch':
+      case 'credit':
+      case 'unwatch':
+        this.onWatching(frame)
+        return
       case 'close':
-        this.clients.get(frame.connection)?.connection.close()
-        this.clients.delete(frame.connection)
+        this.closeConnection(frame.connection)
         return
       case 'reply':
-        throw new Error('data link: a reply came from the coordinator')
+      case 'event':
+        throw new Error(`data link: a ${frame.type} came from the coordinator`)
     }
   }
 
@@ -140,10 +158,52 @@ export class Host {
         this.send(to, batchId, { final, message })
       },
       onProtocolError: (to, batchId, error) => {
-        this.endConnection(to, batchId, error)
+        this.endBatch(to, batchId, error)
       },
     })
-    this.clients.set(id, { connection, reads })
+    this.clients.set(id, { connection, reads, watches: undefined })
+  }
+
+  private closeConnection(id: number): void {
+    const client = this.clients.get(id)
+    client?.connection.close()
+    client?.watches?.close()
+    this.clients.delete(id)
+  }
+
+  private onWatching(frame: Extract<LinkRequest, { type: 'watch' | 'credit' | 'unwatch' }>): void {
+    const client = this.clients.get(frame.connection)
+    if (client === undefined) return
+    client.watches ??= this.newWatchLane(client.connection)
+    try {
+      client.watches[frame.type](frame.body)
+    } catch (error) {
+      this.endConnection(client.connection, error, (message) => {
+        this.sendEvent(client.connection, message)
+      })
+    }
+  }
+
+  private newWatchLane(connection: Connection): WatchLane {
+    const { childId: child, shardCount } = this.configuration
+    const lane = new WatchLane(connection, {
+      child,
+      shardCount,
+      shard: (id) => this.shards.get(id),
+      send: (message) => {
+        this.sendEvent(connection, message)
+      },
+    })
+    connection.onTaken = () => {
+      lane.onRoom()
+    }
+    return lane
+  }
+
+  private sendEvent(connection: Connection, message: Uint8Array): void {
+    if (connection.isClosed) return
+    connection.sent(message.length)
+    this.link?.event(connection.id, message)
   }
 
   private onBatch(frame: Extract<LinkRequest, { type: 'batch' }>): void {
@@ -154,7 +214,7 @@ export class Host {
       if (body.kind === 'reads') client.reads.take({ id: frame.batchId, body })
       else this.onWrites(client.connection, frame, body)
     } catch (error) {
-      this.endConnection(client.connection, frame.batchId, error)
+      this.endBatch(client.connection, frame.batchId, error)
     }
   }
 
@@ -173,7 +233,7 @@ export class Host {
       answers,
       deadlineMs: this.clock.now() + frame.remainingMs,
       onProtocolError: (error) => {
-        this.endConnection(connection, frame.batchId, error)
+        this.endBatch(connection, frame.batchId, error)
       },
     })
     this.budget.onWrites()
@@ -189,20 +249,32 @@ export class Host {
     this.link?.reply(connection.id, batchId, reply.final, reply.message)
   }
 
-  private endConnection(connection: Connection, batchId: number, error: unknown): void {
+  private endConnection(
+    connection: Connection,
+    error: unknown,
+    send: (message: Uint8Array) => void,
+  ): void {
     if (!(error instanceof KvError)) throw error
     this.ports.logger.warn(
       { client: connection.clientId, err: error },
       'a client broke the protocol',
     )
-    const message = failureMessage(ERROR_RULES.PROTOCOL.wire, error.message)
-    this.send(connection, batchId, { final: true, message })
-    connection.close()
-    this.clients.delete(connection.id)
+    send(failureMessage(ERROR_RULES.PROTOCOL.wire, error.message))
+    this.closeConnection(connection.id)
+  }
+
+  private endBatch(connection: Connection, batchId: number, error: unknown): void {
+    this.endConnection(connection, error, (message) => {
+      this.send(connection, batchId, { final: true, message })
+    })
   }
 
   private tick(): void {
-    for (const shard of this.shards.values()) shard.expireSome()
+    for (const shard of this.shards.values()) shard.onTick()
+    this.ticks += 1
+    if (this.ticks % PROGRESS_TICKS === 0) {
+      for (const { watches } of this.clients.values()) watches?.tellProgress()
+    }
     this.budget.onTick()
     this.rounds.onTick()
     // Room also comes from what was given up or released, and what waits may be over its time.
@@ -220,6 +292,7 @@ export class Host {
         create,
         clusterId: this.configuration.clusterId,
         clock: this.clock,
+        history: this.history,
         journals: this.journalsOf(volume),
         pace: (append) => this.rounds.take(append),
         onFailure: (error) => {

@@ -32,6 +32,8 @@ describe('kv-node command line', () => {
       token: 't',
       origins: 'https://a.example, https://b.example',
       'ping-timeout': '900',
+      'history-bytes': '4096',
+      'history-ms': '1000',
       'log-level': 'error',
     }
     const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
@@ -48,6 +50,7 @@ describe('kv-node command line', () => {
       token: 't',
       origins: ['https://a.example', 'https://b.example'],
       pingTimeoutMs: 900,
+      limits: { historyBytesMax: 4_096, historyMsMax: 1_000 },
       logger: 'error',
     }
     expect(readCommandLine(flags, {})).toEqual({ type: 'serve', options })

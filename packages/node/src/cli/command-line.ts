@@ -34,6 +34,8 @@ Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
   --origins <list>    web pages that may connect, such as https://app.example.com, comma-
                       separated, besides those of this machine and of the node's own host
   --ping-timeout <ms> a child that does not answer for so long is replaced  (5000)
+  --history-bytes <n> log kept for watchers that are behind, in bytes  (268435456)
+  --history-ms <ms>   how long it is kept at most  (3600000)
   --log-level <level> ${LOG_LEVELS.join(', ')}  (info)
   --help, --version
 
@@ -50,6 +52,8 @@ const FLAGS = {
   token: { type: 'string' },
   origins: { type: 'string' },
   'ping-timeout': { type: 'string' },
+  'history-bytes': { type: 'string' },
+  'history-ms': { type: 'string' },
   'log-level': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
@@ -115,6 +119,10 @@ function serveOptions(setting: Setting): NodeOptions {
       ?.text.split(',')
       .map((origin) => origin.trim()),
     pingTimeoutMs: wholeNumber(setting('ping-timeout')),
+    limits: {
+      historyBytesMax: wholeNumber(setting('history-bytes')),
+      historyMsMax: wholeNumber(setting('history-ms')),
+    },
     logger: logLevel(setting('log-level')),
   }
 }

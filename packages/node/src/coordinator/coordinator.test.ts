@@ -161,6 +161,8 @@ async function start(changes: Partial<CoordinatorSettings> = {}): Promise<Coordi
       limits: {
         valueBytesMax: 1_000,
         overlayBytesMax: 1_000,
+        historyBytesMax: 1_000,
+        historyMsMax: 1_000,
         inFlightBytesMax: 1_000,
         connectionsMax: 3,
       },

@@ -61,6 +61,8 @@ export interface CoordinatorSettings {
   readonly limits: {
     readonly valueBytesMax: number
     readonly overlayBytesMax: number
+    readonly historyBytesMax: number
+    readonly historyMsMax: number
     readonly inFlightBytesMax: number
     readonly connectionsMax: number
   }
@@ -272,13 +274,13 @@ export class Coordinator {
   }
 
   private configurationOf(childId: number): Configuration {
-    const { valueBytesMax, overlayBytesMax } = this.settings.limits
+    const { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax } = this.settings.limits
     return {
       childId,
       clusterId: this.directory.store.identity.clusterId,
       shardCount: this.shardCount,
       clock: this.clock,
-      limits: { valueBytesMax, overlayBytesMax },
+      limits: { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax },
       logLevel: this.settings.log.level,
     }
   }

@@ -5,8 +5,8 @@
  * and nothing of the old one can be mistaken for the new.
  */
 import type { Duplex } from 'node:stream'
-import type { Batch } from '@kv/protocol'
-import type { LinkReply } from '../link/data-link.js'
+import type { Batch, Credit, Unwatch, Watch } from '@kv/protocol'
+import type { LinkEvent, LinkReply } from '../link/data-link.js'
 import { DataLink } from '../link/data-link.js'
 import type { Connection } from './connection.js'
 
@@ -18,6 +18,7 @@ const END_PATIENCE_MS = 1_000
 
 export interface LaneListener {
   onReply(lane: Lane, reply: LinkReply): void
+  onEvent(lane: Lane, event: LinkEvent): void
   /** The last reply of what one read of the socket brought has been handed over. */
   onChunkEnd(): void
   /** No reply will come any more. The last call, made exactly once. */
@@ -37,6 +38,8 @@ export class Lane {
    * replies to it that the child does not know to be taken.
    */
   private readonly connections = new Map<number, number>()
+  /** Highest watch that each connection has asked this child for. */
+  readonly lastWatches: Map<number, number> = new Map()
   private hasEnded = false
   private endTimer: NodeJS.Timeout | undefined
 
@@ -45,8 +48,9 @@ export class Lane {
     this.socket = socket
     this.link = new DataLink(socket, {
       onFrame: (frame) => {
-        if (frame.type !== 'reply') throw new Error(`a child sent ${frame.type} on the data socket`)
-        listener.onReply(this, frame)
+        if (frame.type === 'reply') listener.onReply(this, frame)
+        else if (frame.type === 'event') listener.onEvent(this, frame)
+        else throw new Error(`a child sent ${frame.type} on the data socket`)
       },
       onChunkEnd: () => listener.onChunkEnd(),
       onEnd: (error) => {
@@ -59,12 +63,27 @@ export class Lane {
     })
   }
 
+  /** Bytes handed over that the child's socket has not taken. */
+  get bufferedBytes(): number {
+    return this.link.bufferedBytes
+  }
+
   forward(connection: Connection, batch: Batch): void {
-    if (!this.connections.has(connection.number)) {
-      this.connections.set(connection.number, 0)
-      this.link.open(connection.number, connection.clientId)
-    }
+    this.introduce(connection)
     this.link.batch(connection.number, batch)
+  }
+
+  /** Hands on what the client says about its watches, in the order it said it. */
+  forwardWatching(connection: Connection, message: Watch | Credit | Unwatch): void {
+    this.introduce(connection)
+    if (message.type === 'watch') this.lastWatches.set(connection.number, message.id)
+    this.link.watching(message.type, connection.number, message.body)
+  }
+
+  private introduce(connection: Connection): void {
+    if (this.connections.has(connection.number)) return
+    this.connections.set(connection.number, 0)
+    this.link.open(connection.number, connection.clientId)
   }
 
   /** A reply came for the connection. Answers whether the child should hear that it was taken. */
@@ -83,6 +102,7 @@ export class Lane {
   }
 
   closeConnection(connection: number): void {
+    this.lastWatches.delete(connection)
     if (this.connections.delete(connection)) this.link.close(connection)
   }
 

@@ -10,7 +10,16 @@
  * This is the hot path: nothing here waits, and nothing is allocated per batch but its entry.
  */
 import type { Duplex } from 'node:stream'
-import type { Batch, ClientMessage, Hello, NodeLimits, Topology } from '@kv/protocol'
+import type {
+  Batch,
+  ClientMessage,
+  Credit,
+  Hello,
+  NodeLimits,
+  Topology,
+  Unwatch,
+  Watch,
+} from '@kv/protocol'
 import {
   CLOSE_CODES,
   ERROR_RULES,
@@ -23,7 +32,7 @@ import {
   decodeClientMessage,
   encodeMessage,
 } from '@kv/protocol'
-import type { LinkReply } from '../link/data-link.js'
+import type { LinkEvent, LinkReply } from '../link/data-link.js'
 import { Connection } from './connection.js'
 import type { Greeter } from './greeting.js'
 import { Lane } from './lane.js'
@@ -107,6 +116,7 @@ export class Relay {
   addLane(child: number, socket: Duplex, onEnd: (error: Error | undefined) => void): Lane {
     const lane = new Lane(child, socket, {
       onReply: (from, reply) => this.onReply(from, reply),
+      onEvent: (from, event) => this.onEvent(from, event),
       onChunkEnd: () => this.uncork(),
       onEnd: (from, error) => {
         this.onLaneEnd(from)
@@ -177,7 +187,8 @@ export class Relay {
     } else if (connection.phase === 'greeting') {
       protocolFailure(connection, 'HELLO comes first')
     } else if (message.type === 'batch') this.onBatch(connection, message)
-    else connection.say({ type: 'pong', nonce: message.nonce })
+    else if (message.type === 'ping') connection.say({ type: 'pong', nonce: message.nonce })
+    else this.onWatching(connection, message)
   }
 
   private onHello(connection: Connection, hello: Hello): void {
@@ -235,21 +246,41 @@ export class Relay {
     lane.forward(connection, batch)
   }
 
+  /** Who watches where is the child's affair. What it can't hear of ends here: `unwatched`. */
+  private onWatching(connection: Connection, message: Watch | Credit | Unwatch): void {
+    const lane = this.lanes.get(message.child)
+    if (lane === undefined || !lane.isOpen || this.isDraining) {
+      const { child } = message
+      if (message.type === 'watch') connection.say({ type: 'unwatched', child, id: message.id })
+    } else if (lane.bufferedBytes + message.body.length > this.settings.laneBytesMax) {
+      connection.fail('OVERLOADED', CLOSE_CODES.policy, 'more watches than the child takes in')
+    } else lane.forwardWatching(connection, message)
+  }
+
+  private onEvent(lane: Lane, event: LinkEvent): void {
+    const connection = this.connections.get(event.connection)
+    if (connection !== undefined) this.deliver(lane, connection, event.message)
+  }
+
   /** Late replies, to a connection or an attempt that is over, are dropped (hard-parts 27). */
   private onReply(lane: Lane, reply: LinkReply): void {
     const connection = this.connections.get(reply.connection)
     const pending = connection?.pending.get(reply.batchId)
     if (connection === undefined || pending?.lane !== lane) return
     if (reply.final) connection.settle(reply.batchId, pending)
+    this.deliver(lane, connection, reply.message)
+  }
+
+  private deliver(lane: Lane, connection: Connection, message: Uint8Array): void {
     if (!connection.isCorked) {
       connection.isCorked = true
       connection.socket.cork()
       this.corked.push(connection)
     }
-    connection.send(reply.message)
-    const isTold = lane.count(connection.number, reply.message.length)
+    connection.send(message)
+    const isTold = lane.count(connection.number, message.length)
     if (isTold && (!connection.isPaused || this.isDraining)) lane.grant(connection.number)
-    if (isFailure(reply.message)) connection.close(CLOSE_CODES.protocol, 'see the message before')
+    if (isFailure(message)) connection.close(CLOSE_CODES.protocol, 'see the message before')
   }
 
   /** The client has taken everything: it is read from again, and so may the children send again. */
@@ -273,6 +304,9 @@ export class Relay {
     if (this.lanes.get(lane.child) === lane) this.lanes.delete(lane.child)
     const { wire } = ERROR_RULES.UNAVAILABLE
     const message = `child ${lane.child} ended before it answered`
+    for (const [number, id] of lane.lastWatches) {
+      this.connections.get(number)?.say({ type: 'unwatched', child: lane.child, id })
+    }
     for (const connection of this.connections.values()) {
       for (const [batchId, pending] of connection.pending) {
         if (pending.lane !== lane) continue

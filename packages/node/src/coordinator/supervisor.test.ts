@@ -108,7 +108,7 @@ function createSupervisor(children: number): Supervisor {
       clusterId: 'cluster',
       shardCount: SHARDS,
       clock: { wallMs: 0, monotonicNs: '0' },
-      limits: { valueBytesMax: 1, overlayBytesMax: 1 },
+      limits: { valueBytesMax: 1, overlayBytesMax: 1, historyBytesMax: 1, historyMsMax: 1 },
       logLevel: 'silent',
     }),
     volumeOf: () => '/data',

@@ -29,6 +29,9 @@ export interface ChildLimits {
   readonly valueBytesMax: number
   /** Measured bytes of committed writes kept in memory until they are applied, all shards. */
   readonly overlayBytesMax: number
+  /** Bytes of log kept for watchers, all shards of the node together; 0: none. */
+  readonly historyBytesMax: number
+  readonly historyMsMax: number
 }
 
 /** Where a replica lives and what it must be. */

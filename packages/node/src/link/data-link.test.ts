@@ -177,7 +177,7 @@ describe('data link: what is no frame', () => {
   test.each([
     ['longer than any frame may be', frame(4 * MESSAGE_BYTES_MAX + 65_537, 3)],
     ['shorter than its header', frame(4, 2)],
-    ['of an unknown type', frame(5, 9)],
+    ['of an unknown type', frame(5, 250)],
     ['a batch without its fields', frame(24, 3, 24)],
     ['a reply without its fields', frame(13, 4, 13)],
     ['an open without its client', frame(12, 1, 12)],
@@ -192,7 +192,7 @@ describe('data link: what is no frame', () => {
 
   test('frames before it → were handled', async () => {
     const { socket, received, ended } = receiver()
-    socket.emit('data', Buffer.concat([await encoded((link) => link.close(3)), frame(5, 9)]))
+    socket.emit('data', Buffer.concat([await encoded((link) => link.close(3)), frame(5, 250)]))
     await ended
     expect(received.frames).toEqual([{ type: 'close', connection: 3 }])
   })

@@ -16,6 +16,10 @@ const CLOSE = 2
 const BATCH = 3
 const REPLY = 4
 const WINDOW = 5
+const WATCH = 6
+const CREDIT = 7
+const UNWATCH = 8
+const EVENT = 9
 
 const HEADER_BYTES = 9
 /** Bytes of the fields by frame type. */
@@ -25,7 +29,13 @@ const FIELD_BYTES: Readonly<Record<number, number>> = {
   [BATCH]: 20,
   [REPLY]: 9,
   [WINDOW]: 4,
+  [WATCH]: 0,
+  [CREDIT]: 0,
+  [UNWATCH]: 0,
+  [EVENT]: 0,
 }
+
+const WATCH_TYPES = { watch: WATCH, credit: CREDIT, unwatch: UNWATCH } as const
 
 /** A frame holds one message; replies may exceed a request by a page's last entry. */
 const FRAME_BYTES_MAX = 4 * MESSAGE_BYTES_MAX + 65_536
@@ -45,6 +55,20 @@ export type LinkRequest =
       /** See `batch-body.ts` of the protocol. A view: valid while the frame is handled. */
       readonly body: Uint8Array
     }
+  | {
+      readonly type: 'watch' | 'credit' | 'unwatch'
+      readonly connection: number
+      /** See `watch-body.ts` of the protocol. A view: valid while the frame is handled. */
+      readonly body: Uint8Array
+    }
+
+/** From a child to the coordinator: news that answer no batch. */
+export interface LinkEvent {
+  readonly type: 'event'
+  readonly connection: number
+  /** A finished message for the client. A view: valid while the frame is handled. */
+  readonly message: Uint8Array
+}
 
 /** From a child to the coordinator. */
 export interface LinkReply {
@@ -57,7 +81,7 @@ export interface LinkReply {
   readonly message: Uint8Array
 }
 
-export type LinkFrame = LinkRequest | LinkReply
+export type LinkFrame = LinkRequest | LinkReply | LinkEvent
 
 /**
  * One end of the link. Frames written in one turn of the event loop leave in one system call.
@@ -132,6 +156,15 @@ export class DataLink {
     header.writeDoubleLE(batch.topologyVersion, HEADER_BYTES + 8)
     header.writeUInt32LE(Math.min(batch.remainingMs, 0xffff_ffff), HEADER_BYTES + 16)
     this.write(header, batch.body)
+  }
+
+  /** Hands on what a client says about its watches. */
+  watching(type: 'watch' | 'credit' | 'unwatch', connection: number, body: Uint8Array): void {
+    this.write(frameHeader(WATCH_TYPES[type], connection, 0, body.length), body)
+  }
+
+  event(connection: number, message: Uint8Array): void {
+    this.write(frameHeader(EVENT, connection, 0, message.length), message)
   }
 
   reply(connection: number, batchId: number, final: boolean, message: Uint8Array): void {
@@ -226,6 +259,14 @@ function decodeFrame(bytes: Buffer, start: number, end: number): LinkFrame {
         final: bytes[fields + 8] === 1,
         message: bytes.subarray(fields + 9, end),
       }
+    case EVENT:
+      return { type: 'event', connection, message: bytes.subarray(fields, end) }
+    case WATCH:
+      return { type: 'watch', connection, body: bytes.subarray(fields, end) }
+    case CREDIT:
+      return { type: 'credit', connection, body: bytes.subarray(fields, end) }
+    case UNWATCH:
+      return { type: 'unwatch', connection, body: bytes.subarray(fields, end) }
     case OPEN:
       return { type: 'open', connection, clientId: bytes.readDoubleLE(fields) }
     case CLOSE:

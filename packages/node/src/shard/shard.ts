@@ -12,6 +12,9 @@ import { PAGE_ENTRIES_MAX, WireWriter } from '@kv/protocol'
 import type { ShardReport } from '../link/control.js'
 import type { Answer } from './answer.js'
 import { encoded, unreadable, writeEntry, writeValue } from './answer.js'
+import type { HistoryLimits } from './feed/history.js'
+import { LogKeeper } from './feed/log-keeper.js'
+import { Watchers } from './feed/watchers.js'
 import { applyOverlay } from './state/applier.js'
 import type { Clock } from './clock.js'
 import { ExpirySweep } from './state/expiry.js'
@@ -34,6 +37,8 @@ export interface ShardOptions extends ReplicaOptions {
   readonly clock: Clock
   /** When groups are written; at once unless said otherwise. */
   readonly pace?: Pace
+  /** How far back the log is kept for watchers; not at all unless said otherwise. */
+  readonly history?: HistoryLimits
   /** The shard can't go on in this epoch. It takes no more calls and is to be closed. */
   readonly onFailure: (error: Error) => void
 }
@@ -41,11 +46,14 @@ export interface ShardOptions extends ReplicaOptions {
 export class Shard {
   readonly id: number
   readonly epoch: number
+  /** Who is told of what commits. */
+  readonly watchers: Watchers
   private readonly replica: Replica
   private readonly clock: Clock
   private readonly onFailure: (error: Error) => void
   private readonly sequencer: Sequencer
   private readonly sweep: ExpirySweep
+  private readonly keeper: LogKeeper
   private applying: Promise<void> | undefined
   private applyError: Error | undefined
   private reads = 0
@@ -59,6 +67,16 @@ export class Shard {
     this.onFailure = options.onFailure
     this.sweep = new ExpirySweep(replica.overlay, replica.state)
     replica.sessions.begin(this.clock.now())
+    this.keeper = new LogKeeper(replica.log, options.clock, options.history)
+    this.watchers = new Watchers({
+      epoch: options.epoch,
+      log: replica.log,
+      sortSome: () => this.sortSome(),
+      page: (request, onEntry) =>
+        this.page({ ...request, reverse: false, nowMs: this.clock.now() }, onEntry),
+      visible: (key) => visibleAt(this.committed(key), this.clock.now()),
+      onError: options.onFailure,
+    })
     this.sequencer = new Sequencer({
       log: replica.log,
       pace: options.pace ?? writeAtOnce,
@@ -68,6 +86,9 @@ export class Shard {
       sessions: replica.sessions,
       now: () => this.clock.now(),
       committed: (key) => this.committed(key),
+      get earliestEndMs() {
+        return Math.min(replica.overlay.earliestEndMs, replica.state.earliestEndMs)
+      },
       firstCommitted: (range) => this.firstCommitted(range),
       onCommit: (group) => {
         this.commit(group)
@@ -280,6 +301,22 @@ export class Shard {
       overlay.put(group.keys[index] as string, group.helds[index] as Held)
     }
     overlay.committed(group.lastRevision, group.memoryBytes)
+    this.keeper.onCommit(group)
+    this.watchers.onCommit(group)
+  }
+
+  /** What is due from time to time: entries end, and the log that was kept long enough goes. */
+  onTick(): void {
+    this.expireSome()
+    if (this.applying !== undefined) return
+    // Tried again at the next tick: a log that has failed says so to its next append.
+    this.dropLog().catch(() => undefined)
+  }
+
+  private dropLog(): Promise<void> {
+    const { state, log } = this.replica
+    const isShort = log.spaceError !== undefined || this.applyError !== undefined
+    return this.keeper.drop(state.marks.appliedRevision, isShort)
   }
 
   /**
@@ -306,10 +343,10 @@ export class Shard {
   }
 
   private async applyOnce(): Promise<void> {
-    const { overlay, state, log, sessions } = this.replica
+    const { overlay, state, sessions } = this.replica
     try {
       await applyOverlay(overlay, state, { sessions, timeMs: this.sequencer.recordTimeMs })
-      await log.dropBefore(state.marks.appliedRevision + 1)
+      await this.dropLog()
       this.applyError = undefined
     } catch (error) {
       this.applyError = error as Error
@@ -339,6 +376,7 @@ export class Shard {
   /** Takes no more writes, waits for those it took, and lets go of the directory. */
   async close(): Promise<void> {
     await this.sequencer.close()
+    this.watchers.end()
     await this.applying?.catch(() => undefined)
     await closeReplica(this.replica)
   }

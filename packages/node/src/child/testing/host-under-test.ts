@@ -37,7 +37,12 @@ export class HostUnderTest {
         clusterId: 'cluster-1',
         shardCount: 1,
         clock: { wallMs: Date.now(), monotonicNs: process.hrtime.bigint().toString() },
-        limits: { valueBytesMax: 1_048_576, overlayBytesMax },
+        limits: {
+          valueBytesMax: 1_048_576,
+          overlayBytesMax,
+          historyBytesMax: 1_048_576,
+          historyMsMax: 60_000,
+        },
         logLevel: 'silent',
       },
     })

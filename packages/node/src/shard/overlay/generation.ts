@@ -46,6 +46,11 @@ export class Generation {
     }
   }
 
+  /** No entry that `takeDue` has not handed out ends before. */
+  get earliestEndMs(): number {
+    return this.due.peek()?.expiresAt ?? Infinity
+  }
+
   /** Takes the next key whose entry was to end by `nowMs`; the entry may have changed since. */
   takeDue(nowMs: number): DueKey | undefined {
     const next = this.due.peek()

@@ -48,6 +48,11 @@ export class Overlay {
     this.active.bytes += frameBytes
   }
 
+  /** No entry here ends before and waits to be removed. */
+  get earliestEndMs(): number {
+    return Math.min(this.active.earliestEndMs, this.frozen?.earliestEndMs ?? Infinity)
+  }
+
   /** Generations from the newest to the oldest. */
   get generations(): readonly Generation[] {
     return this.frozen === undefined ? [this.active] : [this.active, this.frozen]

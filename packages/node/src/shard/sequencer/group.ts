@@ -23,6 +23,8 @@ export class Group {
   readonly keys: string[] = []
   readonly helds: Held[] = []
   count = 0
+  /** Positions of removals that are expiries; few groups have any. */
+  private expiries: Set<number> | undefined
   private copiedBytes = 0
   private readonly waiting: Waiting[] = []
 
@@ -53,6 +55,17 @@ export class Group {
     this.helds.push(held)
     // A touched entry brings a copy of its value along.
     if (held.memory !== this.writer) this.copiedBytes += held.end - held.start
+  }
+
+  /** The effect that comes next is the end of an entry's time. */
+  expiryFollows(): void {
+    this.expiries ??= new Set()
+    this.expiries.add(this.keys.length)
+  }
+
+  /** Whether the removal at this position is an expiry, not a deletion. */
+  isExpiry(position: number): boolean {
+    return this.expiries?.has(position) === true
   }
 
   answerAfterCommit(answers: Answers, position: number, answer: Waiting['answer']): void {

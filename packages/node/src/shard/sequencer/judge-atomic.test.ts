@@ -27,6 +27,10 @@ function judged(
     newest: (key: string) => entries[key],
     firstKeys: () => ({ keys: [], resume: undefined }),
     newestRevision: NEWEST,
+    isEnded: (key: string) => {
+      const held = entries[key]
+      return held !== undefined && held.expiresAt !== 0 && held.expiresAt <= NOW_MS
+    },
   }
   const verdict = judgeAtomic(call, state, NOW_MS)
   const answer = verdict.accepted ? verdict.answer(NEWEST + 1) : verdict.answer
@@ -107,7 +111,10 @@ describe('judge atomic: checks', () => {
 
   test('an expired entry → is not there', () => {
     const entries = { a: textHeld('old', 7, { expiresAt: NOW_MS }) }
-    expect(judged([check('a', null), setCall('a', 'x')], entries).effects).toHaveLength(1)
+    expect(judged([check('a', null), setCall('a', 'x')], entries).effects).toMatchObject([
+      { type: 'expire', key: 'a' },
+      { type: 'put', key: 'a' },
+    ])
     expect(judged([check('a', 7)], entries).answer).toEqual({ conflicts: [[0, undefined]] })
   })
 

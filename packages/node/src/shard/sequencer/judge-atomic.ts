@@ -118,6 +118,10 @@ class BatchView implements NewestState {
     return effect === undefined ? this.state.newest(key) : heldOf(effect)
   }
 
+  isEnded(key: string, nowMs: number): boolean {
+    return !this.effects.has(key) && this.state.isEnded(key, nowMs)
+  }
+
   firstKeys(range: Parameters<NewestState['firstKeys']>[0]): ReturnType<NewestState['firstKeys']> {
     return this.state.firstKeys(range)
   }

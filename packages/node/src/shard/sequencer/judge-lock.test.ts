@@ -48,6 +48,7 @@ class LockUnderTest {
   private get state() {
     return {
       newest: (key: string) => this.entries.get(key),
+      isEnded: () => false,
       firstKeys: () => ({ keys: [], resume: undefined }),
     }
   }
@@ -128,7 +129,11 @@ describe('judge lock: who gets it', () => {
     lock.ask('a')
     lock.ask('b', 0, 1_000)
     lock.nowMs += TTL_MS
-    const state = { newest: (key: string) => lock.entries.get(key), firstKeys: () => ({}) as never }
+    const state = {
+      newest: (key: string) => lock.entries.get(key),
+      isEnded: () => false,
+      firstKeys: () => ({}) as never,
+    }
     const call = {
       type: 'lock',
       key: 'lock',

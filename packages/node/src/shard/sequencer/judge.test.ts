@@ -24,6 +24,10 @@ function stateOf(entries: Record<string, Held>, looked: string[] = []): NewestSt
       looked.push(key)
       return entries[key]
     },
+    isEnded: (key, nowMs) => {
+      const held = entries[key]
+      return held !== undefined && held.expiresAt !== 0 && held.expiresAt <= nowMs
+    },
     firstKeys: () => ({ keys: Object.keys(entries), resume: undefined }),
   }
 }
@@ -98,7 +102,7 @@ describe('judge: set', () => {
 
 describe('judge: expiry of a set', () => {
   function expiryOf(call: SingleCall, entries: Record<string, Held> = {}): number | undefined {
-    const [effect] = accepted(verdictOn(call, entries)).effects
+    const effect = accepted(verdictOn(call, entries)).effects.at(-1)
     return effect?.type === 'put' ? effect.expiresAt : undefined
   }
 
@@ -187,10 +191,30 @@ describe('judge: touch', () => {
   })
 })
 
+describe('judge: a write over an entry whose time is over', () => {
+  const entries = { a: textHeld('old', 1, { expiresAt: NOW_MS }) }
+
+  test.each([
+    ['set', setCall('a', 'new')],
+    ['increment', incrementCall('a', 1)],
+  ])('%s → carries its end, then the value (P6)', (_name, call) => {
+    const { effects } = accepted(verdictOn(call, entries))
+    expect(effects).toMatchObject([
+      { type: 'expire', key: 'a' },
+      { type: 'put', key: 'a' },
+    ])
+  })
+
+  test('over one whose time is not over → the value alone', () => {
+    const alive = { a: textHeld('old', 1, { expiresAt: NOW_MS + 1 }) }
+    expect(accepted(verdictOn(setCall('a', 'new'), alive)).effects).toHaveLength(1)
+  })
+})
+
 describe('judge: increment', () => {
   function counterOf(call: SingleCall, entries: Record<string, Held> = {}) {
     const { effects, answer } = accepted(verdictOn(call, entries))
-    const [effect] = effects
+    const effect = effects.at(-1)
     const stored = effect?.type === 'put' ? effect.expiresAt : undefined
     const [value, version, expiresAt] = readCounterAnswer(answer)
     return { value, version, expiresAt, stored }

@@ -34,6 +34,8 @@ export type Verdict =
 /** What the verdicts are given on: committed or not, the last that was sequenced. */
 export interface NewestState {
   newest(key: string): Held | undefined
+  /** Whether the key's newest entry is over its time and has not been removed yet. */
+  isEnded(key: string, nowMs: number): boolean
   /** The first keys of the range that are there, and where to go on. */
   firstKeys(call: { from: string; to: string | undefined }): {
     keys: string[]
@@ -75,10 +77,19 @@ function judgeSet(
   const expiresAt = expiry.kind === 'keep' ? (current?.expiresAt ?? 0) : endOf(expiry, nowMs)
   return {
     accepted: true,
-    effects: [{ type: 'put', key, source, start, end, expiresAt }],
+    effects: withEnd({ type: 'put', key, source, start, end, expiresAt }, state, nowMs),
     resultKind: RESULT_KINDS.version,
     answer: (revision) => revision,
   }
+}
+
+/** A put; over an entry whose time is over it carries that one's end, so that watchers see both. */
+export function withEnd(
+  put: Extract<Decided, { type: 'put' }>,
+  state: NewestState,
+  nowMs: number,
+): readonly Decided[] {
+  return state.isEnded(put.key, nowMs) ? [{ type: 'expire', key: put.key }, put] : [put]
 }
 
 /** When an entry written at `nowMs` ends: whole epoch milliseconds, 0 for never. */
@@ -153,9 +164,11 @@ function judgeIncrement(
   writeNumberValue(value, counted.value)
   return {
     accepted: true,
-    effects: [
+    effects: withEnd(
       { type: 'put', key: call.key, source: value.bytes, start: 0, end: value.position, expiresAt },
-    ],
+      state,
+      nowMs,
+    ),
     resultKind: RESULT_KINDS.counter,
     answer: (revision) => counterAnswer(counted.value, revision, expiresAt),
   }

@@ -273,3 +273,47 @@ function start(lastRevision = 0) {
   const under = new SequencerUnderTest(lastRevision)
   return { under, log: under.log }
 }
+
+describe('sequencer: a set over an entry whose time is over', () => {
+  test('committed → one entry with both, told apart from a deletion (P6)', async () => {
+    const { log, under } = start()
+    under.committed.set('due', textHeld('x', 1, { expiresAt: under.nowMs }))
+    under.set('due')
+    expect(log.frames).toMatchObject([
+      {
+        count: 1,
+        effects: [
+          { type: 'expire', key: 'due' },
+          { type: 'put', key: 'due' },
+        ],
+      },
+    ])
+    await log.finish()
+    expect(under.groups.map((group) => group.keys.map((_, at) => group.isExpiry(at)))).toEqual([
+      [true, false],
+    ])
+  })
+
+  test('pending → as well, although nothing committed is over (P6)', () => {
+    const { log, under } = start()
+    under.earliestEndMs = Infinity
+    under.set('other')
+    under.call({ ...setCall('due', 'x'), expiry: { kind: 'ttl', ms: 1 } })
+    under.nowMs += 1
+    under.set('due')
+    return log.finish().then(() => {
+      expect(log.frames.at(-1)?.effects).toMatchObject([
+        { type: 'put', key: 'due' },
+        { type: 'expire', key: 'due' },
+        { type: 'put', key: 'due' },
+      ])
+    })
+  })
+
+  test('nothing can be over → no entry is looked at', () => {
+    const { under } = start()
+    under.earliestEndMs = under.nowMs + 1
+    under.set('a')
+    expect(under.looks).toBe(0)
+  })
+})

@@ -13,7 +13,7 @@ import type { Answer, Answers } from '../answer.js'
 import { fault, MOVED_ANSWER } from '../answer.js'
 import { Group } from './group.js'
 import type { Held } from '../held.js'
-import { tombstone, visibleAt } from '../held.js'
+import { isExpired, tombstone, visibleAt } from '../held.js'
 import type { Decided, Verdict } from './judge.js'
 import type { AtomicState } from './judge-atomic.js'
 import { judgeCall } from './judge-call.js'
@@ -75,6 +75,8 @@ export interface SequencerPorts {
   now(): number
   /** The newest committed entry, deleted and expired ones included. */
   committed(key: string): Held | undefined
+  /** No committed entry ends before this time but has not been removed: nothing needs a look. */
+  readonly earliestEndMs: number
   /** The first committed keys of the range, and where to go on. */
   firstCommitted(range: { from: string; to: string | undefined }): {
     keys: string[]
@@ -91,6 +93,10 @@ type Accepted = Extract<Verdict, { accepted: true }>
 export class Sequencer implements AtomicState {
   private readonly ports: SequencerPorts
   private readonly pending = new Map<string, Held>()
+  /** No pending entry ends before. */
+  private pendingEndMs = Infinity
+  /** Removals were given up: entries may be over their time although nothing says so. */
+  private mayHideEnded = false
   /** Groups not handed to the log yet, in order; the last one gathers. */
   readonly groups: Group[] = []
   inFlight: Group | undefined
@@ -128,6 +134,15 @@ export class Sequencer implements AtomicState {
   /** The newest entry of a key, committed or not. */
   newest(key: string): Held | undefined {
     return this.pending.get(key) ?? this.ports.committed(key)
+  }
+
+  /** Whether the key's newest entry is over its time and has not been removed yet. */
+  isEnded(key: string, nowMs: number): boolean {
+    const earliestMs = Math.min(this.pendingEndMs, this.ports.earliestEndMs)
+    // Nearly always nothing is over: a write without conditions then looks at no entry at all.
+    if (nowMs < earliestMs && !this.mayHideEnded) return false
+    const held = this.newest(key)
+    return held?.memory !== undefined && isExpired(held, nowMs)
   }
 
   firstKeys(range: { from: string; to: string | undefined }): {
@@ -240,7 +255,11 @@ export class Sequencer implements AtomicState {
     const head = { kind: ENTRY_KINDS.write, clientId, sequence, lowWater, resultKind }
     writeEntryHead(group.writer, head, effects.length)
     for (const effect of effects) {
+      if (effect.type === 'expire') group.expiryFollows()
       const held = writeEffect(group, effect, revision)
+      if (held.expiresAt !== 0 && held.expiresAt < this.pendingEndMs) {
+        this.pendingEndMs = held.expiresAt
+      }
       group.effect(effect.key, held)
       this.pending.set(effect.key, held)
     }
@@ -306,6 +325,7 @@ export class Sequencer implements AtomicState {
       if (this.pending.get(key) === group.helds[index]) this.pending.delete(key)
     }
     this.ports.sessions.committed(group.lastRevision)
+    if (this.pending.size === 0) this.pendingEndMs = Infinity
     this.ports.onCommit(group)
     this.flush()
     group.deliver()
@@ -340,6 +360,7 @@ export class Sequencer implements AtomicState {
   private giveUp(answer: Answer): void {
     const given = this.groups.splice(0)
     this.pending.clear()
+    this.mayHideEnded = true
     this.nextRevision = given[0]?.firstRevision ?? this.nextRevision
     this.ports.sessions.discardFrom(this.nextRevision)
     for (const group of given) group.refuse(answer)

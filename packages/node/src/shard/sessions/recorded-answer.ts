@@ -38,7 +38,8 @@ export function counterAnswer(value: number, revision: number, expiresAt: number
 }
 
 function recordedCounter(revision: number, effects: readonly Effect[]): Answer {
-  const [effect] = effects
+  // The last one: before it may stand the end of what was there.
+  const effect = effects.at(-1)
   if (effect?.type !== 'put') throw protocolError('a counter was recorded without its value')
   const { memory, start, end, expiresAt } = effect.held
   const value = readNumberValue(memory.bytes, start, end)

@@ -71,6 +71,8 @@ export class State {
   /** Memory that LMDB's own thread reads until its transaction is done. */
   private readonly inUse = new Set<Buffer>()
   private currentMarks: StateMarks
+  /** When the first entry of the expiry index ends; unknown after a write. */
+  private earliestMs: number | undefined
   /** The last transaction failed. */
   private hasFailed = false
 
@@ -144,6 +146,19 @@ export class State {
 
   get hasExpiring(): boolean {
     return (this.index.getStats() as { entryCount: number }).entryCount > 0
+  }
+
+  /** No stored entry ends before. */
+  get earliestEndMs(): number {
+    this.earliestMs ??= this.findEarliest()
+    return this.earliestMs
+  }
+
+  private findEarliest(): number {
+    for (const row of this.index.getKeys({ limit: 1, snapshot: false })) {
+      return readIndexKey(row).expiresAt
+    }
+    return Infinity
   }
 
   get bytesOnDisk(): number {
@@ -228,6 +243,7 @@ export class State {
         rows.length = 0
         this.hasFailed = false
         this.currentMarks = next
+        this.earliestMs = undefined
       },
       async (error: unknown) => {
         this.inUse.delete(memory)
@@ -273,6 +289,7 @@ export class State {
   /** Lets the next read see what has been committed. */
   refresh(): void {
     ;(this.environment as unknown as { resetReadTxn(): void }).resetReadTxn()
+    this.earliestMs = undefined
   }
 
   /** Resolves when everything written so far is on disk. */

@@ -3,6 +3,7 @@ import type { WriteCall } from '@kv/protocol'
 import type { Answer } from '../answer.js'
 import type { Held } from '../held.js'
 import { visibleAt } from '../held.js'
+import type { Group } from '../sequencer/group.js'
 import { FRAME_HEADER_BYTES } from '../log/frame.js'
 import { SessionTable } from '../sessions/session-table.js'
 import type { Effect } from '../sequencer/record.js'
@@ -80,10 +81,17 @@ export class SequencerUnderTest {
   readonly failures: Error[] = []
   readonly sessions: SessionTable = new SessionTable()
   readonly sequencer: Sequencer
+  /** What has committed, in order. */
+  readonly groups: Group[] = []
   nowMs = 1_000
+  /** What the committed state says. */
+  earliestEndMs = 0
+  /** How often a committed entry was looked at. */
+  looks = 0
   private position = 0
 
   constructor(lastRevision: number = 0) {
+    const earliestEndMs = (): number => this.earliestEndMs
     this.sequencer = new Sequencer({
       pace: writeAtOnce,
       log: this.log,
@@ -92,9 +100,16 @@ export class SequencerUnderTest {
       lastTimeMs: 0,
       sessions: this.sessions,
       now: () => this.nowMs,
-      committed: (key) => this.committed.get(key),
+      committed: (key) => {
+        this.looks += 1
+        return this.committed.get(key)
+      },
+      get earliestEndMs() {
+        return earliestEndMs()
+      },
       firstCommitted: (range) => ({ keys: this.visibleKeys(range), resume: undefined }),
       onCommit: (group) => {
+        this.groups.push(group)
         for (const [index, key] of group.keys.entries()) {
           this.committed.set(key, group.helds[index] as Held)
         }

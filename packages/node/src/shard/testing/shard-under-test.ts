@@ -2,6 +2,7 @@
 import type { Call, ReadCall, WriteCall } from '@kv/protocol'
 import { isReadCall, WireWriter } from '@kv/protocol'
 import type { Answer } from '../answer.js'
+import type { HistoryLimits } from '../feed/history.js'
 import type { LogFileSystem } from '../log/file-system.js'
 import type { Attempt } from '../sessions/session-table.js'
 import { Shard } from '../shard.js'
@@ -15,6 +16,7 @@ export interface ShardUnderTestOptions {
   readonly clusterId?: string
   readonly fileSystem?: LogFileSystem
   readonly clock?: { nowMs: number }
+  readonly history?: HistoryLimits
 }
 
 /** Each opening is another client: its numbers begin at 1. */
@@ -35,7 +37,7 @@ export class ShardUnderTest {
 
   static async open(options: ShardUnderTestOptions): Promise<ShardUnderTest> {
     const failures: Error[] = []
-    const { clock = { nowMs: 1_000_000 }, fileSystem } = options
+    const { clock = { nowMs: 1_000_000 }, fileSystem, history } = options
     const shard = await Shard.open({
       directory: options.directory,
       create: options.create ?? false,
@@ -45,6 +47,7 @@ export class ShardUnderTest {
       clock: { now: () => clock.nowMs },
       onFailure: (error) => failures.push(error),
       ...(fileSystem === undefined ? {} : { fileSystem }),
+      ...(history === undefined ? {} : { history }),
     })
     return new ShardUnderTest(shard, clock, failures)
   }
