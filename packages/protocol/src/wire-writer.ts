@@ -25,11 +25,26 @@ export class WireWriter {
   position: number
   private view: DataView
 
-  /** `headroomBytes` are left free in front, for a header that is known only at the end. */
-  constructor(capacityBytes: number = BYTES_MIN, headroomBytes: number = 0) {
-    this.bytes = allocateBytes(Math.max(capacityBytes, BYTES_MIN))
+  /**
+   * On memory that exists, or on as many bytes of its own. `headroomBytes` are left free in front, for
+   * a header that is known only at the end.
+   */
+  constructor(memory: number | Uint8Array = BYTES_MIN, headroomBytes: number = 0) {
+    this.bytes = typeof memory === 'number' ? allocateBytes(Math.max(memory, BYTES_MIN)) : memory
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
     this.position = headroomBytes
+  }
+
+  /**
+   * Moves what is written to `target`, which has room for it, and goes on there. Returns the memory
+   * it had before.
+   */
+  moveTo(target: Uint8Array): Uint8Array {
+    const former = this.bytes
+    copyBytes(former, 0, this.position, target, 0)
+    this.bytes = target
+    this.view = new DataView(target.buffer, target.byteOffset, target.byteLength)
+    return former
   }
 
   /** Makes room for `count` more bytes. */
@@ -37,9 +52,7 @@ export class WireWriter {
     const needed = this.position + count
     if (needed <= this.bytes.length) return
     const grown = allocateBytes(Math.max(needed, this.bytes.length * 2))
-    copyBytes(this.bytes, 0, this.position, grown, 0)
-    this.bytes = grown
-    this.view = new DataView(grown.buffer, grown.byteOffset, grown.byteLength)
+    this.moveTo(grown)
   }
 
   array(length: number): void {

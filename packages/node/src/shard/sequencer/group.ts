@@ -4,7 +4,7 @@
  * It gathers while the frame before it is being synced; no timer and no artificial delay decide
  * its size. Answers wait in it until its frame is durable.
  */
-import { WireWriter } from '@kv/protocol'
+import type { WireWriter } from '@kv/protocol'
 import type { Answer, Answers } from '../answer.js'
 import type { Held } from '../held.js'
 import { FRAME_HEADER_BYTES } from '../log/frame.js'
@@ -28,9 +28,9 @@ export class Group {
   private copiedBytes = 0
   private readonly waiting: Waiting[] = []
 
-  constructor(firstRevision: number, capacityBytes: number) {
+  constructor(firstRevision: number, writer: WireWriter) {
     this.firstRevision = firstRevision
-    this.writer = new WireWriter(capacityBytes, FRAME_HEADER_BYTES)
+    this.writer = writer
   }
 
   get lastRevision(): number {
@@ -47,7 +47,7 @@ export class Group {
 
   /** Bytes of memory that live on with the group's values. */
   get memoryBytes(): number {
-    return this.writer.bytes.length + this.copiedBytes
+    return this.writer.position + this.copiedBytes
   }
 
   effect(key: string, held: Held): void {

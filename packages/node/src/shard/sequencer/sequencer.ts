@@ -11,6 +11,7 @@ import type { WriteCall } from '@kv/protocol'
 import { compareKeys, PAGE_ENTRIES_MAX, SYSTEM_KEYS_START } from '@kv/protocol'
 import type { Answer, Answers } from '../answer.js'
 import { fault, MOVED_ANSWER } from '../answer.js'
+import { FrameMemory } from './frame-memory.js'
 import { Group } from './group.js'
 import type { Held } from '../held.js'
 import { isExpired, tombstone, visibleAt } from '../held.js'
@@ -33,7 +34,6 @@ import { answerAgain } from './retries.js'
 
 /** A group of this size is complete; what follows gathers in the next one. */
 const GROUP_BYTES_SOFT = 524_288
-const GROUP_BYTES_MIN = 4_096
 
 /** Where a batch of writes comes from; `sequence` and `position` move on from call to call. */
 export interface Origin {
@@ -102,7 +102,7 @@ export class Sequencer implements AtomicState {
   inFlight: Group | undefined
   private nextRevision: number
   private lastTimeMs: number
-  private frameBytes = GROUP_BYTES_MIN
+  private readonly memory = new FrameMemory()
   /** Whether it has asked for a turn at the log. */
   private isWaiting = false
   private intake: 'open' | 'closed' = 'open'
@@ -272,7 +272,7 @@ export class Sequencer implements AtomicState {
   private gathering(): Group {
     const last = this.groups.at(-1)
     if (last !== undefined && last.bodyBytes < GROUP_BYTES_SOFT) return last
-    const group = new Group(this.nextRevision, this.frameBytes)
+    const group = new Group(this.nextRevision, this.memory.writer())
     this.groups.push(group)
     return group
   }
@@ -302,12 +302,11 @@ export class Sequencer implements AtomicState {
     }
     this.groups.shift()
     this.inFlight = group
-    // The next frame is likely to be about as large: memory beyond it would live on unused.
-    this.frameBytes = Math.min(Math.max(group.bodyBytes, GROUP_BYTES_MIN), GROUP_BYTES_SOFT)
     this.lastTimeMs = Math.max(this.lastTimeMs, this.ports.now())
     const { firstRevision, count } = group
     const meta = { epoch: this.ports.epoch, firstRevision, count, timeMs: this.lastTimeMs }
-    return this.ports.log.append(group.writer.bytes as Buffer, group.bodyBytes, meta).then(
+    const frame = this.memory.seal(group.writer)
+    return this.ports.log.append(frame, group.bodyBytes, meta).then(
       () => {
         this.committed(group)
       },
