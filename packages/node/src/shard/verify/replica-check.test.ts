@@ -70,7 +70,15 @@ class Place {
 
 async function write(shard: Shard, keys: readonly string[], value: string): Promise<void> {
   const answers = new GatheredAnswers()
-  const origin = { clientId: 1, lowWater: 0, answers, nowMs: 1_000_000, sequence: 0, position: 0 }
+  const origin = {
+    clientId: 1,
+    lowWater: 0,
+    answers,
+    nowMs: 1_000_000,
+    sequence: 0,
+    position: 0,
+    isResend: false,
+  }
   for (const [position, key] of keys.entries()) {
     const expiry = { kind: 'ttl', ms: 60_000 } as const
     shard.submit(setCall(key, value, position % 2 === 0 ? { expiry } : {}), {
