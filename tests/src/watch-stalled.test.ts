@@ -1,0 +1,127 @@
+/**
+ * Ten connections with a thousand watchers each that stop reading, under as many writes as there
+ * are: the log is their buffer, so the node's memory does not grow with what they miss (P6, P7).
+ *
+ * Half of the connections stop reading their socket, half read it and do not take the events. The
+ * long form: KV_STALLED_SECONDS=60.
+ */
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { UntypedClient } from '@kv/client'
+import { expect, test } from 'vitest'
+import type { NodeProcess } from './scene/node-process.js'
+import { sceneOfTest } from './scene/scene.js'
+import { WebSocket } from './scene/web-socket.js'
+
+const SECONDS = Number(process.env['KV_STALLED_SECONDS'] ?? 6)
+const CONNECTIONS = 10
+const WATCHERS = 1_000
+const GROWTH_BYTES_MAX = 64 * 1_048_576
+const BATCH = 512
+const VALUE = 'x'.repeat(90)
+
+type Events = AsyncIterator<{ readonly type: string; readonly value?: unknown }>
+
+test(
+  'watchers that stop reading → the node does not grow; they catch up, or are told reset',
+  async () => {
+    const scene = sceneOfTest()
+    const node = await scene.serve({ children: 2 })
+    const writer = scene.client({ url: node.url, timeout: 60_000 })
+    const sockets: WebSocket[] = []
+    class StoppableSocket extends WebSocket {
+      constructor(url: string) {
+        super(url, { perMessageDeflate: false })
+        sockets.push(this)
+      }
+    }
+    await write(writer, SECONDS * 1_000)
+    const clients = Array.from({ length: CONNECTIONS }, (_, index) =>
+      scene.client(
+        index % 2 === 0
+          ? { url: node.url, WebSocket: StoppableSocket as never }
+          : { url: node.url },
+      ),
+    )
+    const watchers = await Promise.all(clients.map((client, index) => watch(client, index)))
+    const before = await settledMemory(node)
+    for (const socket of sockets) socket.pause()
+    const { written, peak } = await write(writer, SECONDS * 1_000, node)
+    const growth = peak - before
+    process.stdout.write(
+      `${CONNECTIONS} x ${WATCHERS} stalled watchers, ${written} writes in ${SECONDS} s: ` +
+        `node RSS ${mebibytes(before)} → ${mebibytes(peak)} MiB, growth ${mebibytes(growth)} MiB\n`,
+    )
+    expect(growth).toBeLessThan(GROWTH_BYTES_MAX)
+    for (const socket of sockets) socket.resume()
+    await writer.setMany(keys().map((key) => [key, 'end'] as const))
+    await Promise.all(watchers.flat().map((events) => untilEnd(events)))
+  },
+  120_000 + 6_000 * SECONDS,
+)
+
+function keys(): string[] {
+  return Array.from({ length: CONNECTIONS * WATCHERS }, (_, index) => `watched:${index}`)
+}
+
+/** Each watches a key of its own; resolves when all are ready. */
+function watch(client: UntypedClient, connection: number): Promise<Events[]> {
+  const own = keys().slice(connection * WATCHERS, (connection + 1) * WATCHERS)
+  return Promise.all(
+    own.map(async (key) => {
+      const events = client.watch(key)[Symbol.asyncIterator]() as Events
+      await events.next()
+      return events
+    }),
+  )
+}
+
+async function untilEnd(events: Events): Promise<void> {
+  for (;;) {
+    const { value } = await events.next()
+    if (value?.value === 'end') break
+  }
+  await events.return?.()
+}
+
+/** Writes watched keys, as fast as it goes, and looks at the node's memory meanwhile. */
+async function write(
+  client: UntypedClient,
+  durationMs: number,
+  node?: NodeProcess,
+): Promise<{ written: number; peak: number }> {
+  const all = keys()
+  const endAt = performance.now() + durationMs
+  let written = 0
+  let peak = 0
+  const one = async (lane: number): Promise<void> => {
+    for (let at = lane * BATCH; performance.now() < endAt; at = (at + 4 * BATCH) % all.length) {
+      const some = all.slice(at, at + BATCH)
+      await client.setMany(some.map((key) => [key, VALUE + written] as const))
+      written += some.length
+      if (lane === 0 && node !== undefined) peak = Math.max(peak, memoryOf(node))
+    }
+  }
+  await Promise.all([0, 1, 2, 3].map(one))
+  return { written, peak }
+}
+
+/** What the node's processes hold once what was written has been applied. */
+async function settledMemory(node: NodeProcess): Promise<number> {
+  // What is applied is applied after a second of quiet.
+  await delay(2_500)
+  return memoryOf(node)
+}
+
+function memoryOf(node: NodeProcess): number {
+  return [node.pid, ...node.childPids()].reduce((sum, pid) => sum + residentBytes(pid), 0)
+}
+
+function residentBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 1_048_576).toFixed(1)
+}
