@@ -1,6 +1,7 @@
 /**
  * Every call of the client, on a keyspace in the memory of this process.
  */
+import type { UntypedClient } from '@kv/client'
 import { createMemoryNode } from '@kv/client/memory'
 import type { HomeClock } from './behaviour/home.js'
 import { describeKeyspace } from './behaviour/keyspace-behaviour.js'
@@ -13,8 +14,10 @@ class SetClock implements HomeClock {
     return this.timeMs
   }
 
-  reach(timeMs: number): void {
+  async reach(timeMs: number, client: UntypedClient): Promise<void> {
     this.timeMs = Math.max(this.timeMs, timeMs)
+    // The node has no timer for a clock of this kind: it looks with the next call.
+    await client.has('clock')
   }
 }
 

@@ -27,7 +27,7 @@ export function describeExpiry(clients: () => Clients): void {
       const value: unknown = await client.get(key)
       const isEarly = value === undefined && clock.now() < expiresAt - CLOCKS_DIFFER_MS
       expect(isEarly).toBe(false)
-      await clock.reach(expiresAt)
+      await clock.reach(expiresAt, client)
       expect(await client.get(key)).toBe(undefined)
       expect(await other.getEntry(key)).toBe(undefined)
       expect(await client.has(key)).toBe(false)

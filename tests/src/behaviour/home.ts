@@ -21,18 +21,22 @@ export interface Home {
 export interface HomeClock {
   /** Epoch milliseconds. */
   now(): number
-  /** Resolves once it is `timeMs`. */
-  reach(timeMs: number): Promise<void> | void
+  /** Resolves once it is `timeMs` for the keyspace. */
+  reach(timeMs: number, client: UntypedClient): Promise<void>
 }
 
-/** What the clocks of test and node may differ by. */
-const CLOCKS_DIFFER_MS = 250
+let reached = 0
 
 /** Time as it passes for test and node alike. */
 export const machineClock: HomeClock = {
   now: () => Date.now(),
-  reach: (timeMs) =>
-    new Promise((resolve) => {
-      setTimeout(resolve, Math.max(0, timeMs - Date.now() + CLOCKS_DIFFER_MS))
-    }),
+  reach: async (expiresAt, client) => {
+    reached += 1
+    const key = `clock/${reached}`
+    for await (const { type } of client.watch(key)) {
+      // Written again, it would be another entry whose end is waited for.
+      if (type === 'ready') await client.set(key, 'until it is time', { expiresAt })
+      if (type === 'expire') return
+    }
+  },
 }

@@ -18,6 +18,7 @@ import { describeOrder } from './order.js'
 import { describeReadsAndWrites } from './reads-and-writes.js'
 import { describeRefusals } from './refusals.js'
 import { describeValues } from './values.js'
+import { describeWatching } from './watching.js'
 
 /** Two clients of the same keyspace, there once tests run, and the time by which it lives. */
 export interface Clients {
@@ -52,6 +53,7 @@ export function describeKeyspace(home: Home): void {
       describeListing,
       describeOrder,
       describeNamespaces,
+      describeWatching,
       describeRefusals,
       describeClient,
     ]

@@ -4,7 +4,7 @@
  * that are to run without one. Runs in Node.js and in browsers.
  */
 import { Client } from '../client.js'
-import { idleClock } from '../clock.js'
+import { idleClock, systemClock } from '../clock.js'
 import type { CreateClient } from '../kv-client.js'
 import { assertOptions } from '../known-options.js'
 import { mistakeIn } from '../mistakes.js'
@@ -15,7 +15,7 @@ import { MemoryNode as Node } from './memory-node.js'
 export interface MemoryOptions {
   /**
    * Decides when entries expire: an entry with a ttl ends in the very millisecond in which `now()`
-   * says so. Default: the machine's clock.
+   * says so. Watches hear of it with the next call. Default: the machine's clock.
    */
   readonly clock?: MemoryClock | undefined
   /** Milliseconds until a call fails as `TIMEOUT`, unless it says otherwise; default 10,000. */
@@ -33,7 +33,7 @@ const KNOWN_TOGETHER = new Set([...KNOWN.node, ...KNOWN.client])
 /** Makes an empty keyspace in memory. Its clients share what it holds, and nothing else does. */
 export function createMemoryNode(options: Pick<MemoryOptions, 'clock'> = {}): MemoryNode {
   check('createMemoryNode', options, KNOWN.node)
-  const node = new Node(options.clock ?? machineClock)
+  const node = nodeOf(options)
   return {
     createClient: (clientOptions: Omit<MemoryOptions, 'clock'> = {}) => {
       check('createClient', clientOptions, KNOWN.client)
@@ -48,7 +48,7 @@ export function createMemoryNode(options: Pick<MemoryOptions, 'clock'> = {}): Me
  */
 export const createMemoryClient: CreateClient<MemoryOptions> = (options: MemoryOptions = {}) => {
   check('createMemoryClient', options, KNOWN_TOGETHER)
-  return clientOf(new Node(options.clock ?? machineClock), options.timeout)
+  return clientOf(nodeOf(options), options.timeout)
 }
 
 function check(call: string, options: MemoryOptions, known: ReadonlySet<string>): void {
@@ -61,6 +61,16 @@ function check(call: string, options: MemoryOptions, known: ReadonlySet<string>)
   } catch (error) {
     throw mistakeIn(call, undefined, error)
   }
+}
+
+function nodeOf({ clock }: MemoryOptions): Node {
+  if (clock !== undefined) return new Node(clock, undefined)
+  return new Node(machineClock, (wake, ms) => {
+    const timer = systemClock.setTimer(wake, ms)
+    return () => {
+      systemClock.clearTimer(timer)
+    }
+  })
 }
 
 function clientOf(node: Node, timeout: number | undefined): never {

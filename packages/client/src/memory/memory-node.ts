@@ -20,8 +20,12 @@ import {
   WireWriter,
   writePartReplyHead,
 } from '@kv/protocol'
+import { TIMER_MS_MAX } from '../clock.js'
 import type { OpenTransport, TransportEvents } from '../connection/transport.js'
 import { MemoryShard } from './memory-shard.js'
+import { EPOCH } from './memory-feed.js'
+import type { MemoryWatchesPorts } from './memory-watches.js'
+import { MemoryWatches } from './memory-watches.js'
 import { executeRead } from './read-calls.js'
 import { executeWrite } from './write-calls.js'
 
@@ -35,35 +39,55 @@ export interface MemoryClock {
   now(): number
 }
 
+/** How the node is woken when an entry expires that somebody watches; without it, by the next call. */
+export type WakeAfter = (wake: () => void, ms: number) => () => void
+
+let nodesMade = 0
+
 export class MemoryNode {
+  private readonly clusterId: string
   private readonly shards = Array.from({ length: SHARD_COUNT }, () => new MemoryShard())
+  private readonly lines = new Set<Line>()
   private readonly clock: MemoryClock
+  private readonly wakeAfter: WakeAfter | undefined
+  private stopWaking: (() => void) | undefined = undefined
   private newestClientId = 0
 
   /** Throws `TypeError` for a clock that tells no time. */
-  constructor(clock: MemoryClock) {
+  constructor(clock: MemoryClock, wakeAfter: WakeAfter | undefined) {
     if (!Number.isFinite(clock.now())) {
       throw new TypeError('now() of the clock gives epoch milliseconds, a finite number')
     }
+    nodesMade += 1
+    this.clusterId = `memory-${nodesMade}`
     this.clock = clock
+    this.wakeAfter = wakeAfter
+    for (const [id, shard] of this.shards.entries()) {
+      shard.onRevision = () => {
+        for (const { watches } of this.lines) watches.onRevision(id)
+      }
+    }
   }
 
   /** Opens a connection to this node, whatever the address. */
   readonly openTransport: OpenTransport = (_, events) => {
-    const line = new Line(events)
+    const { shards } = this
+    const line = new Line(events, { child: CHILD, shards, now: () => this.now() })
+    this.lines.add(line)
     line.later(() => {
       events.onOpen()
     })
+    const end = (): void => {
+      line.end()
+      this.lines.delete(line)
+      this.wakeForExpiry()
+    }
     return {
       send: (bytes) => {
         this.onBytes(line, bytes)
       },
-      close: () => {
-        line.end()
-      },
-      drop: () => {
-        line.end()
-      },
+      close: end,
+      drop: end,
     }
   }
 
@@ -78,12 +102,17 @@ export class MemoryNode {
         return
       case 'batch':
         this.answer(line, message)
-        return
+        break
       case 'watch':
+        line.watches.watch(message.body)
+        break
       case 'credit':
+        line.watches.credit(message.body)
+        break
       case 'unwatch':
-      // There are no watches here yet.
+        line.watches.unwatch(message.body)
     }
+    this.wakeForExpiry()
   }
 
   private welcome(line: Line, formerId: number): void {
@@ -91,7 +120,7 @@ export class MemoryNode {
     line.send({
       type: 'welcome',
       protocolVersion: PROTOCOL_VERSION,
-      clusterId: 'memory',
+      clusterId: this.clusterId,
       clientId: formerId === 0 ? this.newestClientId : formerId,
       secret: Uint8Array.of(0),
       limits: {
@@ -106,6 +135,7 @@ export class MemoryNode {
   /** Executes the calls in order, and answers them in as many replies as their size asks for. */
   private answer(line: Line, batch: Batch): void {
     const nowMs = this.now()
+    this.expire(nowMs)
     const body = new BatchBody(batch.body)
     let answers = new WireWriter()
     let positions: number[] = []
@@ -127,9 +157,27 @@ export class MemoryNode {
 
   private execute(call: Call, nowMs: number, answer: WireWriter): void {
     const shard = this.shards['shard' in call ? call.shard : shardOf(call.key, SHARD_COUNT)]!
-    shard.expire(nowMs)
     if (isReadCall(call)) executeRead(shard, call, nowMs, answer)
     else executeWrite(shard, call, nowMs, answer)
+  }
+
+  private expire(nowMs: number): void {
+    for (const shard of this.shards) shard.expire(nowMs)
+  }
+
+  /** Whoever watches is told of an expiry when it is time, not only when somebody calls. */
+  private wakeForExpiry(): void {
+    this.stopWaking?.()
+    this.stopWaking = undefined
+    if (this.wakeAfter === undefined) return
+    if (Array.from(this.lines).every(({ watches }) => watches.isEmpty)) return
+    const nextExpiry = Math.min(...this.shards.map((shard) => shard.nextExpiry))
+    if (nextExpiry === Infinity) return
+    const ms = Math.min(Math.max(0, nextExpiry - this.now()), TIMER_MS_MAX)
+    this.stopWaking = this.wakeAfter(() => {
+      this.expire(this.now())
+      this.wakeForExpiry()
+    }, ms)
   }
 
   private now(): number {
@@ -142,7 +190,7 @@ const TOPOLOGY: Topology = {
   shardCount: SHARD_COUNT,
   children: [{ id: CHILD, port: 0 }],
   primaries: Array.from({ length: SHARD_COUNT }, () => CHILD),
-  epochs: Array.from({ length: SHARD_COUNT }, () => 1),
+  epochs: Array.from({ length: SHARD_COUNT }, () => EPOCH),
 }
 
 function reply(positions: readonly number[], answers: WireWriter): Uint8Array {
@@ -154,11 +202,18 @@ function reply(positions: readonly number[], answers: WireWriter): Uint8Array {
 
 /** The way back to one client. What it hears comes later in the turn, never during its own call. */
 class Line {
+  readonly watches: MemoryWatches
   private readonly events: TransportEvents
   private isOpen = true
 
-  constructor(events: TransportEvents) {
+  constructor(events: TransportEvents, ports: Omit<MemoryWatchesPorts, 'send'>) {
     this.events = events
+    this.watches = new MemoryWatches({
+      ...ports,
+      send: (message) => {
+        this.send(message)
+      },
+    })
   }
 
   send(message: NodeMessage): void {

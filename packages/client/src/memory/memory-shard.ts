@@ -7,6 +7,8 @@
 import { compareKeys, SYSTEM_KEYS_START } from '@kv/protocol'
 import type { KeyRange } from '@kv/protocol'
 import type { Draft } from './draft.js'
+import type { Change } from './history.js'
+import { History } from './history.js'
 
 export interface Stored {
   /** The value, encoded. Nobody changes it. */
@@ -16,19 +18,15 @@ export interface Stored {
   readonly expiresAt: number
 }
 
-/** What watchers are told; `stored` is what a `set` left. */
-export type Change =
-  | { readonly type: 'set'; readonly key: string; readonly stored: Stored }
-  | { readonly type: 'delete' | 'expire'; readonly key: string }
-
 /** Keys written since the last ordered read that are put in order at the latest then. */
 const UNORDERED_KEYS_MAX = 100_000
 
 export class MemoryShard {
   /** Positive from the start: it is the version of an atomic batch that changes nothing. */
   revision = 1
-  /** Called after each revision, if anybody watches. */
-  onChanges: ((revision: number, changes: readonly Change[]) => void) | undefined = undefined
+  readonly history: History = new History()
+  /** Called after each revision. */
+  onRevision: () => void = () => {}
   private readonly entries = new Map<string, Stored>()
   /** Keys in order, some of them gone. */
   private ordered: string[] = []
@@ -88,7 +86,8 @@ export class MemoryShard {
       this.put(key, stored)
       if (effect.type === 'put') changes.push({ type: 'set', key, stored })
     }
-    if (changes.length > 0) this.onChanges?.(this.revision, changes)
+    this.history.add(this.revision, changes)
+    this.onRevision()
   }
 
   /** Ends the entries whose time is over. */
@@ -107,7 +106,8 @@ export class MemoryShard {
     }
     if (changes.length === 0) return
     this.revision += 1
-    this.onChanges?.(this.revision, changes)
+    this.history.add(this.revision, changes)
+    this.onRevision()
   }
 
   private put(key: string, stored: Stored): void {

@@ -1,10 +1,14 @@
 import fc from 'fast-check'
 import { compareKeys } from '@kv/protocol'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { outcomeOf } from '../testing/harness.js'
 import { Draft } from './draft.js'
 import { createMemoryClient, createMemoryNode } from './index.js'
 import { MemoryShard } from './memory-shard.js'
+
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 test('memory: each client has its own; clients of one node share', async () => {
   const [a, b] = [createMemoryClient(), createMemoryClient()]
@@ -39,6 +43,23 @@ test('memory: the clock given → an entry ends in the very millisecond', async 
   now = 1_250
   expect(await kv.get('k')).toBe(undefined)
   expect(await kv.count()).toBe(0)
+})
+
+test('memory: faked timers → time passes when they say so, for watches too', async () => {
+  vi.useFakeTimers()
+  const kv = createMemoryClient()
+  const watch = kv.watch('k')[Symbol.asyncIterator]()
+  await watch.next()
+  await kv.set('k', 1, { ttl: 60_000 })
+  expect((await watch.next()).value).toMatchObject({ type: 'set' })
+  const next = watch.next()
+  await vi.advanceTimersByTimeAsync(59_999)
+  expect(await kv.get('k')).toBe(1)
+  await vi.advanceTimersByTimeAsync(1)
+  expect((await next).value).toMatchObject({ type: 'expire', key: 'k' })
+  expect(await kv.get('k')).toBe(undefined)
+  await kv.close()
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 test('memory: connect, status and close → as of any client', async () => {
