@@ -141,6 +141,23 @@ describe('the page of the demo', () => {
     expect(problems).toEqual([])
   })
 
+  test('P6: what one page saves, the other one hears of at once', async ({ skip }) => {
+    if (!isThere(found, skip)) return
+    const { page: reader, problems } = await open(found.browser)
+    await reader.getByText('Nothing has changed').waitFor()
+    const { page: writer } = await open(found.browser)
+    await openCity(writer, 'lagos')
+    for (const population of [1_000_001, 1_000_002]) {
+      await writer.getByLabel('Population').fill(String(population))
+      await writer.getByRole('button', { name: 'Save' }).click()
+      const change = reader.locator('[data-change=set]').first()
+      await change.getByText(population.toLocaleString('en-US')).waitFor()
+      expect(await change.innerText()).toContain('Lagos')
+    }
+    expect(await reader.locator('[data-change]').count()).toBe(2)
+    expect(problems).toEqual([])
+  })
+
   test('the map shows every child with its process, and what is going on', async ({ skip }) => {
     if (!isThere(found, skip)) return
     const { page, problems } = await open(found.browser, { viewport: { width: 1280, height: 900 } })
@@ -149,11 +166,13 @@ describe('the page of the demo', () => {
     expect(cards).toHaveLength(3)
     for (const card of cards) expect(card).toMatch(/pid \d+/)
     await page.getByRole('button', { name: 'Read cities at random' }).click()
-    await page
-      .locator('.rate', { hasText: /^[1-9]/ })
-      .first()
-      .waitFor()
-    await openCity(page, 'new y')
+    for (const child of [1, 2, 3]) {
+      const busy = page.locator(`[data-child="${child}"] .rate`, { hasText: /^[1-9]/ })
+      await busy.first().waitFor()
+    }
+    await openCity(page, 'new')
+    await page.getByRole('button', { name: 'Let somebody else change it' }).click()
+    await page.locator('[data-change=set]').waitFor()
     await photograph(page, 'light')
     expect(problems).toEqual([])
   })

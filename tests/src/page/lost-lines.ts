@@ -32,6 +32,37 @@ export function describeLostLines(url: string): void {
     })
   })
 
+  describe('a page that watches', () => {
+    test('P6: through cuts, and the loss of a child, every change comes once', async () => {
+      const client = connected(url)
+      const key = 'watched/key'
+      const watch = client.watch(key)[Symbol.asyncIterator]()
+      expect((await watch.next()).value).toMatchObject({ type: 'ready' })
+      const writer = connected(url)
+      const acknowledged: number[] = []
+      for (const deed of ['cut', 'kill a child', 'cut'] as const) {
+        await outside(deed)
+        for (let index = 0; index < 20; index += 1) {
+          // One that lost its answer may have been written: then it is seen, too.
+          const written = await writer.set(key, index).catch(() => undefined)
+          if (written !== undefined) acknowledged.push(written.version)
+        }
+      }
+      await deleteForSure(writer, key)
+      const seen: number[] = []
+      for (;;) {
+        const { value: event } = await watch.next()
+        expect(event?.type).not.toBe('reset')
+        if (event?.type === 'delete') break
+        if (event?.type === 'set') seen.push(event.version)
+      }
+      await watch.return?.()
+      expect(seen).toEqual([...new Set(seen)].toSorted((one, other) => one - other))
+      expect(acknowledged.filter((version) => !seen.includes(version))).toEqual([])
+      expect(acknowledged.length).toBeGreaterThan(40)
+    })
+  })
+
   describe('a page whose node loses a child', () => {
     test('P1: what was acknowledged is read from the one that takes over', async () => {
       const client = connected(url)
@@ -52,4 +83,11 @@ function connected(url: string): UntypedClient {
 
 function event(client: UntypedClient, name: 'reconnecting' | 'ready'): Promise<unknown> {
   return new Promise((resolve) => client.on(name, resolve))
+}
+
+/** However often the answer is lost. */
+async function deleteForSure(client: UntypedClient, key: string): Promise<void> {
+  while (await client.delete(key).then(Boolean, () => true)) {
+    // It was there, or nobody knows: ask again until it is gone.
+  }
 }

@@ -6,6 +6,7 @@ import type { KvClient } from '@kv/client'
 import { createClient } from '@kv/client'
 import type { CitySchema } from '../../src/city-keys.js'
 import { place } from './element.js'
+import { Feed } from './feed.js'
 import { nodeUrl } from './node-url.js'
 import { RecordPanel } from './record-panel.js'
 import { SearchBox } from './search-box.js'
@@ -21,11 +22,14 @@ showStatus(kv)
 
 const record = new RecordPanel({ kv, elsewhere })
 const search = new SearchBox(kv, ({ cityId }) => void record.open(cityId))
+const feed = new Feed(kv)
 const shards = new ShardMap()
 place('search').append(search.element)
 place('record').append(record.element)
+place('feed').append(feed.element)
 place('shards').append(shards.element, new Traffic(kv).element)
 search.focus()
+void feed.run()
 
 watchStats(
   url,

@@ -56,15 +56,24 @@ export class RecordPanel {
       required: true,
       value: String(entry.value.population),
     })
+    const save = element('button', { type: 'submit' }, 'Save')
     const onSubmit = (event: SubmitEvent): void => {
       event.preventDefault()
-      this.attempt(() => this.save(entry, field.valueAsNumber))
+      // What is typed meanwhile would be lost when the answer is shown.
+      field.disabled = save.disabled = true
+      this.attempt(async () => {
+        try {
+          await this.save(entry, field.valueAsNumber)
+        } finally {
+          field.disabled = save.disabled = false
+        }
+      })
     }
     return element(
       'form',
       { className: 'edit', onsubmit: onSubmit },
       element('label', { htmlFor: 'population' }, 'Population'),
-      element('div', { className: 'row' }, field, element('button', { type: 'submit' }, 'Save')),
+      element('div', { className: 'row' }, field, save),
       element(
         'button',
         {

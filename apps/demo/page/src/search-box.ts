@@ -95,11 +95,16 @@ export class SearchBox {
         // Before the field loses the focus, which would move what is being clicked.
         onmousedown: (event) => event.preventDefault(),
         onclick: () => this.pick(index),
-        attributes: { role: 'option', 'aria-selected': 'false' },
+        attributes: {
+          role: 'option',
+          'aria-selected': 'false',
+          // The country gives way to the name where there is little room.
+          'aria-label': `${city.name}, ${countryName(city.country)}, ${whole(city.population)}`,
+        },
       },
       element('span', { className: 'code', ariaHidden: 'true' }, city.country),
       element('span', { className: 'name' }, city.name),
-      element('span', { className: 'quiet' }, countryName(city.country)),
+      element('span', { className: 'quiet country' }, countryName(city.country)),
       element('span', { className: 'figure' }, whole(city.population)),
     )
   }
