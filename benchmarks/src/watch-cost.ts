@@ -8,12 +8,8 @@
  * `watched`: 10,000 watchers, each of a key of its own, that nobody writes.
  */
 import { parseArgs } from 'node:util'
-import { createClient } from '@kv/client'
 import type { UntypedClient } from '@kv/client'
-import { startNode } from '@kv/node'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { startKv } from './kv-peer.js'
 
 const IN_FLIGHT = 256
 const KEYS = 20_000
@@ -30,11 +26,15 @@ const pairs = Number(values.pairs)
 const seconds = Number(values.seconds)
 const watcherCount = Number(values.watchers)
 
-const directory = await mkdtemp(join(tmpdir(), 'kv-watch-cost-'))
-const node = await startNode({ dataDir: directory, port: 0, children: 2, logger: 'silent' })
+/** Before each measurement, so that what came before it has no part in it. */
+const WARM_UP_SECONDS = 1
+
+// A process of its own: what watchers cost their client is not what they cost writes.
+const kv = await startKv()
+const connect = async (): Promise<UntypedClient> => (await kv.connect()) as UntypedClient
 try {
-  const writer = createClient(node.url)
-  await load(writer)
+  const writer = await connect()
+  await load(writer, 3)
   report('idle against idle', await compare(writer, () => Promise.resolve(() => Promise.resolve())))
   report(
     `${watcherCount} watchers of other keys against none`,
@@ -42,8 +42,7 @@ try {
   )
   await writer.close()
 } finally {
-  await node.close()
-  await rm(directory, { recursive: true, force: true })
+  await kv.stop()
 }
 
 type Stop = () => Promise<unknown>
@@ -65,15 +64,16 @@ async function run(
   begin: (() => Promise<Stop>) | undefined,
 ): Promise<number> {
   const stop = await begin?.()
-  const rate = await load(writer)
+  await load(writer, WARM_UP_SECONDS)
+  const rate = await load(writer, seconds)
   await stop?.()
   return rate
 }
 
 /** Durable sets a second. */
-async function load(writer: UntypedClient): Promise<number> {
+async function load(writer: UntypedClient, forSeconds: number): Promise<number> {
   const startedAt = performance.now()
-  const endAt = startedAt + seconds * 1_000
+  const endAt = startedAt + forSeconds * 1_000
   let written = 0
   const one = async (lane: number): Promise<void> => {
     for (let at = lane; performance.now() < endAt; at = (at + IN_FLIGHT) % KEYS) {
@@ -86,7 +86,7 @@ async function load(writer: UntypedClient): Promise<number> {
 }
 
 async function watchOthers(count: number): Promise<Stop> {
-  const client = createClient(node.url)
+  const client = await connect()
   await Promise.all(
     Array.from({ length: count }, async (_, index) => {
       const events = client.watch(`other:${index}`)[Symbol.asyncIterator]()
