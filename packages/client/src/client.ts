@@ -45,6 +45,9 @@ import {
 } from './known-options.js'
 import type { KnownOptions } from './known-options.js'
 import type { Present } from './listing/key-listing.js'
+import type { LockOptions } from './lock/lock.js'
+import { LockCalls } from './lock/lock-calls.js'
+import { watchGoneOf } from './lock/watch-gone.js'
 import { ManyCalls } from './many-calls.js'
 import { attempt, mistakeIn, rejection } from './mistakes.js'
 import { NamespaceCalls } from './namespace-calls.js'
@@ -77,12 +80,18 @@ export class Client {
   private readonly session: Session
   private readonly many: ManyCalls
   private readonly ranges: RangeCalls
+  private readonly locks: LockCalls
   private readonly scratch = new ValueScratch()
 
   constructor(settings: SessionSettings, surroundings: ConnectionSurroundings) {
     this.session = new Session(settings, surroundings)
     this.many = new ManyCalls(this.session)
     this.ranges = new RangeCalls(this.session)
+    this.locks = new LockCalls({
+      session: this.session,
+      many: this.many,
+      watchGone: watchGoneOf(this.session),
+    })
   }
 
   get status(): SessionStatus {
@@ -246,6 +255,15 @@ export class Client {
   atomicAs(keyspace: AtomicKeyspace): AtomicBuilder {
     const { session, many } = this
     return new AtomicBuilder({ session, many, keyspace })
+  }
+
+  lock(key: string, options: LockOptions): Promise<unknown> {
+    return this.lockAs(key, key, options)
+  }
+
+  /** For a keyspace in which the key is called `name`. */
+  lockAs(key: string, name: string, options: LockOptions): Promise<unknown> {
+    return attempt('lock', name, () => this.locks.acquire(key, name, options))
   }
 
   list(options: ListOptions = {}): Listing<unknown> {

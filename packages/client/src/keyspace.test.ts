@@ -12,6 +12,7 @@ import type {
   Keyspace,
   KvClient,
   Listing,
+  Lock,
   Namespace,
   Refused,
   TypedNamespace,
@@ -105,6 +106,18 @@ test('typed client: an atomic batch → values by key, conflicts by key', () => 
     kv.atomic().increment('config')
     // @ts-expect-error absent and a version are what can be checked
     kv.atomic().check('config', undefined)
+  })
+})
+
+test('typed client: a lock → its key fits an atomic batch', () => {
+  expectTyped(async () => {
+    const lock = await kv.lock('config', { ttl: 5, wait: 5 })
+    expectTypeOf(lock).toEqualTypeOf<Lock<'config'>>()
+    kv.atomic().check(lock.key, lock.version)
+    // @ts-expect-error no such key
+    void kv.lock('other', { ttl: 5 })
+    // @ts-expect-error for how long?
+    void kv.lock('config', {})
   })
 })
 

@@ -8,6 +8,7 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Atomic } from './atomic-batch.js'
+import type { Lock, LockOptions } from './lock/lock.js'
 import type { Namespace, NamespaceOptions, NoSchema, TypedNamespace } from './namespace.js'
 import type { EntryOf, KeyOf, NumericKeyOf, PairOf, Stripped, Under, ValueAt } from './schema.js'
 
@@ -277,6 +278,14 @@ export interface Keyspace<S> {
    * before `commit`.
    */
   atomic(): Atomic<S>
+
+  /**
+   * Takes the lock on a key, and waits for it up to `wait`, in the order of those who wait: nobody
+   * polls, and one is woken at a time. Rejects with `LOCKED` if it is not had in time. While it is held
+   * an entry stands under the key, a text that names the holder: who writes over it takes the lock
+   * away.
+   */
+  lock<K extends KeyOf<S>>(key: K, options: LockOptions): Promise<Lock<K>>
 
   /** The entries of a range, in order. */
   list<const P extends string = string>(options?: ListOptions<P>): Listing<EntryOf<S, Under<S, P>>>

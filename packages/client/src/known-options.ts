@@ -18,6 +18,7 @@ export const INCREMENT_OPTIONS: KnownOptions = new Set([...OF_CALLS, 'ttl', 'min
 export const UPDATE_OPTIONS: KnownOptions = new Set([...OF_CALLS, ...OF_EXPIRY, 'retries'])
 export const ATOMIC_SET_OPTIONS: KnownOptions = new Set(OF_EXPIRY)
 export const ATOMIC_INCREMENT_OPTIONS: KnownOptions = new Set(['ttl', 'min', 'max'])
+export const LOCK_OPTIONS: KnownOptions = new Set(['ttl', 'wait', 'signal'])
 export const COUNT_OPTIONS: KnownOptions = new Set([...OF_READS, ...OF_RANGES])
 export const LIST_OPTIONS: KnownOptions = new Set([
   ...COUNT_OPTIONS,

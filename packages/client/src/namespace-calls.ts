@@ -20,6 +20,7 @@ import type {
   UpdateOptions,
   WatchOptions,
 } from './keyspace.js'
+import type { LockOptions } from './lock/lock.js'
 import { assertOptions, NAMESPACE_OPTIONS } from './known-options.js'
 import { assertIterable, partsOf } from './many-calls.js'
 import { attempt, mistakeIn } from './mistakes.js'
@@ -135,6 +136,10 @@ export class NamespaceCalls {
       stored: (key, value) => this.stored(key, value),
       shown: (key, entry) => ({ key: key.slice(this.prefix.length), current: this.shown(entry) }),
     })
+  }
+
+  lock(key: string, options: LockOptions): Promise<unknown> {
+    return this.client.lockAs(this.full(key), key, options)
   }
 
   list(options: ListOptions = {}): Listing<unknown> {

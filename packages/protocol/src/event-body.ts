@@ -18,6 +18,7 @@
  */
 import { clipErrorText, protocolError } from './errors.js'
 import { ERROR_TEXT_BYTES_MAX, KEY_BYTES_MAX, WATCHES_MAX } from './limits.js'
+import { readKeyName, writeKeyName } from './system-keys.js'
 import type { WireReader } from './wire-reader.js'
 import type { WireWriter } from './wire-writer.js'
 
@@ -94,7 +95,7 @@ export function writeEvent(writer: WireWriter, event: WireEvent): void {
       writer.integer(event.revision)
       writer.integer(event.type === 'set' ? event.index : event.version)
       writer.integer(event.expiresAt)
-      writer.text(event.key)
+      writeKeyName(writer, event.key)
       writer.binary(event.value)
       return
     case 'delete':
@@ -102,7 +103,7 @@ export function writeEvent(writer: WireWriter, event: WireEvent): void {
       beginItem(writer, event, 7)
       writer.integer(event.revision)
       writer.integer(event.index)
-      writer.text(event.key)
+      writeKeyName(writer, event.key)
       return
     case 'attached':
       beginItem(writer, event, 5)
@@ -183,7 +184,7 @@ function readFields(reader: WireReader, tag: number, common: Common): WireEvent 
     case EVENT_TAGS.expire: {
       const type = tag === EVENT_TAGS.delete ? 'delete' : 'expire'
       const [revision, index] = [reader.unsigned(), reader.unsigned()]
-      return { type, ...common, revision, index, key: reader.text(KEY_BYTES_MAX) }
+      return { type, ...common, revision, index, key: readKeyName(reader, KEY_BYTES_MAX) }
     }
     case EVENT_TAGS.attached:
       return { type: 'attached', ...common, revision: reader.unsigned() }
@@ -206,7 +207,7 @@ function readValueEvent(reader: WireReader, tag: number, common: Common): WireEv
   const revision = reader.unsigned()
   const second = reader.unsigned()
   const expiresAt = reader.unsigned()
-  const key = reader.text(KEY_BYTES_MAX)
+  const key = readKeyName(reader, KEY_BYTES_MAX)
   const value = reader.binary(VALUE_BYTES_MAX)
   return tag === EVENT_TAGS.set
     ? { type: 'set', ...common, revision, index: second, expiresAt, key, value }

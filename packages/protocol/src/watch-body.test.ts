@@ -5,6 +5,7 @@ import { KvError } from './errors.js'
 import type { WireEvent } from './event-body.js'
 import { EVENT_TAGS, readEvents, writeEvent } from './event-body.js'
 import { WATCH_KEYS_MAX, WATCHES_MAX } from './limits.js'
+import { lockWaiterKey } from './system-keys.js'
 import type { WatchSelection, WireWatch } from './watch-body.js'
 import {
   readCredits,
@@ -18,7 +19,11 @@ import { WireReader } from './wire-reader.js'
 import { WireWriter } from './wire-writer.js'
 
 const count = fc.maxSafeNat()
-const key = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 })
+const userKey = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 })
+const key = fc.oneof(
+  userKey,
+  userKey.map((lock) => lockWaiterKey(lock, 7)),
+)
 const text = fc.string({ unit: 'binary', maxLength: 20 })
 const ids = fc.array(count, { maxLength: 5 })
 const start = fc.record({
@@ -46,7 +51,7 @@ const events: { [Type in WireEvent['type']]: fc.Arbitrary<WireEvent> } = {
     revision: count,
     index: count,
     expiresAt: count,
-    key: text,
+    key,
     value,
   }),
   delete: fc.record({
@@ -54,14 +59,14 @@ const events: { [Type in WireEvent['type']]: fc.Arbitrary<WireEvent> } = {
     ...common,
     revision: count,
     index: count,
-    key: text,
+    key,
   }),
   expire: fc.record({
     type: fc.constant('expire'),
     ...common,
     revision: count,
     index: count,
-    key: text,
+    key,
   }),
   current: fc.record({
     type: fc.constant('current'),
@@ -69,7 +74,7 @@ const events: { [Type in WireEvent['type']]: fc.Arbitrary<WireEvent> } = {
     revision: count,
     version: count,
     expiresAt: count,
-    key: text,
+    key,
     value,
   }),
   attached: fc.record({ type: fc.constant('attached'), ...common, revision: count }),

@@ -12,6 +12,7 @@
  */
 import { protocolError } from './errors.js'
 import { KEY_BYTES_MAX, SHARDS_MAX, WATCH_KEYS_MAX, WATCHES_MAX } from './limits.js'
+import { readKeyName, writeKeyName } from './system-keys.js'
 import type { WireReader } from './wire-reader.js'
 import type { WireWriter } from './wire-writer.js'
 
@@ -69,7 +70,7 @@ export function writeWatch(writer: WireWriter, watch: WireWatch): void {
     writer.text(watch.what.prefix)
   } else {
     writer.array(watch.what.keys.length)
-    for (const key of watch.what.keys) writer.text(key)
+    for (const key of watch.what.keys) writeKeyName(writer, key)
   }
   writer.array(watch.starts.length)
   for (const { shard, epoch, revision, seen, frontier } of watch.starts) {
@@ -79,7 +80,7 @@ export function writeWatch(writer: WireWriter, watch: WireWatch): void {
     writer.integer(revision)
     writer.integer(seen)
     if (frontier === undefined) writer.nil()
-    else writer.text(frontier)
+    else writeKeyName(writer, frontier)
   }
 }
 
@@ -104,7 +105,7 @@ function readWatch(reader: WireReader): WireWatch {
 function readSelection(reader: WireReader): WatchSelection {
   if (reader.isText()) return { prefix: reader.text(KEY_BYTES_MAX) }
   const keys = Array.from({ length: reader.array(WATCH_KEYS_MAX) }, () => {
-    const key = reader.text(KEY_BYTES_MAX)
+    const key = readKeyName(reader, KEY_BYTES_MAX)
     if (key === '') throw protocolError('a watch of an empty key')
     return key
   })
@@ -120,7 +121,7 @@ function readStart(reader: WireReader): WatchStart {
     revision: reader.unsigned(),
     seen: reader.unsigned(),
     // A frontier may be the first bound after the longest key.
-    frontier: reader.skipNil() ? undefined : reader.text(KEY_BYTES_MAX + 1),
+    frontier: reader.skipNil() ? undefined : readKeyName(reader, KEY_BYTES_MAX + 1),
   }
 }
 

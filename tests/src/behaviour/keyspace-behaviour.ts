@@ -12,6 +12,7 @@ import type { Home, HomeClock } from './home.js'
 import { machineClock } from './home.js'
 import { describeKeys } from './keys.js'
 import { describeListing } from './listing.js'
+import { describeLocks } from './locks.js'
 import { describeManyAtOnce } from './many-at-once.js'
 import { describeNamespaces } from './namespaces.js'
 import { describeOrder } from './order.js'
@@ -46,6 +47,7 @@ export function describeKeyspace(home: Home): void {
       describeManyAtOnce,
       describeConditions,
       describeAtomic,
+      describeLocks,
       describeCounters,
       describeExpiry,
       describeKeys,

@@ -1,3 +1,4 @@
+import { lockWaiterKey } from '@kv/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Feed } from './feed.js'
@@ -34,6 +35,19 @@ describe('feed index', () => {
         expect(index.size).toBe(left.length)
       }),
     )
+  })
+
+  test('a key of the system → told to who names it, not to who watches everything', () => {
+    const index = new FeedIndex()
+    const waiter = lockWaiterKey('a', 1)
+    const named = new RecordingSink({ keys: [waiter] }, FROM_NOW).feed
+    index.add(new RecordingSink({ prefix: '' }, FROM_NOW).feed)
+    expect(index.concerns(waiter)).toBe(false)
+    index.add(named)
+    const found: Feed[] = []
+    index.visit(waiter, (feed) => found.push(feed))
+    expect(found).toEqual([named])
+    expect(index.concerns(waiter)).toBe(true)
   })
 
   test('feeds that leave while they are visited → all are visited, all are gone', () => {

@@ -2,6 +2,7 @@
  * Which feeds a change concerns: one look-up for the key, and one for each length that a watched
  * prefix has. A shard that nobody watches has no index; a key that nobody watches costs a look-up.
  */
+import { isSystemKey } from '@kv/protocol'
 import type { Feed } from './feed.js'
 
 export class FeedIndex {
@@ -46,6 +47,7 @@ export class FeedIndex {
   /** Whether `visit` would be called at all. */
   concerns(key: string): boolean {
     if (this.byKey.has(key)) return true
+    if (isSystemKey(key)) return false
     for (const [length, prefixes] of this.byPrefix) {
       if (length <= key.length && prefixes.has(key.slice(0, length))) return true
     }
@@ -56,6 +58,8 @@ export class FeedIndex {
   visit(key: string, visit: (feed: Feed) => void): void {
     const exact = this.byKey.get(key)
     if (exact !== undefined) for (const feed of exact) visit(feed)
+    // A key of the system is told only to who names it.
+    if (isSystemKey(key)) return
     for (const [length, prefixes] of this.byPrefix) {
       if (length > key.length) continue
       const matching = prefixes.get(key.slice(0, length))

@@ -2,10 +2,9 @@
  * The changes a watcher is told of, out of what a commit made of them: from the group that was just
  * committed, or from a frame that is read back. Both count the changes of an entry alike.
  *
- * A touch makes no change: it leaves value and version as they are. Keys of the system are nobody's
- * affair.
+ * A touch makes no change: it leaves value and version as they are. Keys of the system concern only who
+ * names them (`feed-index.ts`).
  */
-import { isSystemKey } from '@kv/protocol'
 import type { Group } from '../sequencer/group.js'
 import type { LogFrame } from '../log/frame.js'
 import type { Held } from '../held.js'
@@ -42,7 +41,7 @@ export function changesOfGroup(
     if (type === undefined) continue
     const changeIndex = count.take(held.version)
     const key = group.keys[position] as string
-    if (!index.concerns(key) || isSystemKey(key)) continue
+    if (!index.concerns(key)) continue
     onChange({ type, key, epoch, revision: held.version, index: changeIndex, held })
   }
 }
@@ -65,7 +64,7 @@ export function changesOfFrame(
     if (effect.type === 'touch') return
     const { key, held } = effect
     const changeIndex = count.take(held.version)
-    if (!index.concerns(key) || isSystemKey(key)) return
+    if (!index.concerns(key)) return
     const type = effect.type === 'put' ? 'set' : effect.type
     onChange({ type, key, epoch, revision: held.version, index: changeIndex, held })
   })

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Answer } from '../answer.js'
 import type { Held } from '../held.js'
-import { tombstone, visibleAt } from '../held.js'
+import { isExpired, tombstone, visibleAt } from '../held.js'
 import { faultOf } from '../testing/calls.js'
 import { textHeld } from '../testing/entries.js'
 import { judgeLock, judgeUnlock } from './judge-lock.js'
@@ -45,10 +45,13 @@ class LockUnderTest {
     return this.take(judgeUnlock(call, this.state, this.nowMs))
   }
 
-  private get state() {
+  get state() {
     return {
       newest: (key: string) => this.entries.get(key),
-      isEnded: () => false,
+      isEnded: (key: string, nowMs: number) => {
+        const held = this.entries.get(key)
+        return held?.memory !== undefined && isExpired(held, nowMs)
+      },
       firstKeys: () => ({ keys: [], resume: undefined }),
     }
   }
@@ -129,11 +132,6 @@ describe('judge lock: who gets it', () => {
     lock.ask('a')
     lock.ask('b', 0, 1_000)
     lock.nowMs += TTL_MS
-    const state = {
-      newest: (key: string) => lock.entries.get(key),
-      isEnded: () => false,
-      firstKeys: () => ({}) as never,
-    }
     const call = {
       type: 'lock',
       key: 'lock',
@@ -141,7 +139,7 @@ describe('judge lock: who gets it', () => {
       ttlMs: 1,
       ticket: 1,
     } as const
-    expect(judgeLock({ ...call, waitMs: 1 }, state, lock.nowMs)).toMatchObject({
+    expect(judgeLock({ ...call, waitMs: 1 }, lock.state, lock.nowMs)).toMatchObject({
       effects: [
         { type: 'expire', key: 'lock' },
         { type: 'put', key: 'lock' },

@@ -6,7 +6,7 @@ import type { LockCall, LockEffect, LockEntry, UnlockCall } from '@kv/protocol'
 import { decideLock, decideUnlock, writeLockOutcome } from '@kv/protocol'
 import type { Answer } from '../answer.js'
 import { encoded, fault } from '../answer.js'
-import { isExpired, visibleAt } from '../held.js'
+import { visibleAt } from '../held.js'
 import type { Decided, NewestState, Verdict } from './judge.js'
 import { RESULT_KINDS } from './record.js'
 
@@ -51,9 +51,7 @@ function unlogged(answer: Answer): Verdict {
 
 /** Whoever watches the key hears of both: the former holder's time was over, and this one has it. */
 function endOf(key: string, state: NewestState, nowMs: number): Decided[] {
-  const newest = state.newest(key)
-  const isOver = newest?.memory !== undefined && isExpired(newest, nowMs)
-  return isOver ? [{ type: 'expire', key }] : []
+  return state.isEnded(key, nowMs) ? [{ type: 'expire', key }] : []
 }
 
 function viewOf(state: NewestState, nowMs: number): { find(key: string): LockEntry | undefined } {
