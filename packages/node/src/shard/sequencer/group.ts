@@ -4,6 +4,7 @@
  * It gathers while the frame before it is being synced; no timer and no artificial delay decide
  * its size. Answers wait in it until its frame is durable.
  */
+import { PAGE_BYTES_SOFT } from '@kv/protocol'
 import type { WireWriter } from '@kv/protocol'
 import type { Answer, Answers } from '../answer.js'
 import type { Held } from '../held.js'
@@ -16,6 +17,12 @@ interface Waiting {
   readonly answer: Answer | (() => Answer)
 }
 
+/** A read of a range is made after the commit; its answer is a page. */
+export function answerBytesOf(answer: Waiting['answer']): number {
+  if (typeof answer === 'function') return PAGE_BYTES_SOFT
+  return answer instanceof Uint8Array ? answer.length : 0
+}
+
 export class Group {
   /** The frame: headroom for the log's header, then the entries. */
   readonly writer: WireWriter
@@ -26,6 +33,8 @@ export class Group {
   /** Positions of removals that are expiries; few groups have any. */
   private expiries: Set<number> | undefined
   private copiedBytes = 0
+  /** What the answers that wait here hold in memory, or will when they are made. */
+  answerBytes = 0
   private readonly waiting: Waiting[] = []
 
   constructor(firstRevision: number, writer: WireWriter) {
@@ -70,6 +79,7 @@ export class Group {
 
   answerAfterCommit(answers: Answers, position: number, answer: Waiting['answer']): void {
     this.waiting.push({ answers, position, answer })
+    this.answerBytes += answerBytesOf(answer)
   }
 
   /** The frame is durable and its effects are visible. */

@@ -1,9 +1,10 @@
 import { PAGE_ENTRIES_MAX } from '@kv/protocol'
 import { describe, expect, test } from 'vitest'
 import { MOVED_ANSWER } from '../answer.js'
-import { incrementCall, readCounterAnswer, readCountAnswer, setCall } from '../testing/calls.js'
-import { readEntryAnswer } from '../testing/calls.js'
+import { faultOf, incrementCall, readCounterAnswer, readCountAnswer } from '../testing/calls.js'
+import { readEntryAnswer, setCall } from '../testing/calls.js'
 import { textHeld, textOf } from '../testing/entries.js'
+import { HELD_ANSWER_BYTES_MAX } from './answer-order.js'
 import { SequencerUnderTest } from '../testing/sequencer-under-test.js'
 
 const ALL = { type: 'clear', shard: 0, from: '', to: undefined } as const
@@ -130,6 +131,24 @@ describe('sequencer: answers', () => {
     expect(under.answerAt(read)).toBeUndefined()
     await log.finish()
     expect(under.answerAt(read)).toEqual(Buffer.from('one'))
+    await log.finish()
+  })
+
+  test('P7: more found than may be held behind a write → OVERLOADED, not applied', async () => {
+    const { log, under } = start()
+    const write = under.set('a')
+    const large = Buffer.alloc(HELD_ANSWER_BYTES_MAX / 4)
+    const reads = Array.from({ length: 6 }, () => under.readInOrder(large))
+    expect(reads.map((at) => faultOf(under.answerAt(at) ?? null))).toEqual([
+      ...Array.from({ length: 4 }, () => undefined),
+      'OVERLOADED not-applied',
+      'OVERLOADED not-applied',
+    ])
+    await log.finish()
+    expect(under.answerAt(write)).toBe(1)
+    expect(reads.slice(0, 4).every((at) => under.answerAt(at) === large)).toBe(true)
+    under.set('b')
+    expect(under.answerAt(under.readInOrder(large))).toBeUndefined()
     await log.finish()
   })
 

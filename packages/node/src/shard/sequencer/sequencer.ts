@@ -11,6 +11,7 @@ import type { WriteCall } from '@kv/protocol'
 import { compareKeys, PAGE_ENTRIES_MAX, SYSTEM_KEYS_START } from '@kv/protocol'
 import type { Answer, Answers } from '../answer.js'
 import { fault, MOVED_ANSWER } from '../answer.js'
+import { answerInOrder } from './answer-order.js'
 import { FrameMemory } from './frame-memory.js'
 import { Group } from './group.js'
 import type { Held } from '../held.js'
@@ -189,7 +190,7 @@ export class Sequencer implements AtomicState {
     if (answerAgain(this.ports.sessions, origin, this)) return
     const verdict = judgeCall(call, this, origin.nowMs)
     if (!verdict.accepted) {
-      this.answerInOrder(origin.answers, origin.position, verdict.answer)
+      answerInOrder(this, origin.answers, origin.position, verdict.answer)
       return
     }
     const answer = this.enter(verdict, origin)
@@ -217,14 +218,7 @@ export class Sequencer implements AtomicState {
    * newest state, or what a function finds once all that is pending now has committed.
    */
   readInOrder(answers: Answers, position: number, answer: Answer | (() => Answer)): void {
-    this.answerInOrder(answers, position, answer)
-  }
-
-  /** An answer may tell of what is pending only once that is durable. */
-  private answerInOrder(answers: Answers, position: number, answer: Answer | (() => Answer)): void {
-    const last = this.groups.at(-1) ?? this.inFlight
-    if (last !== undefined) last.answerAfterCommit(answers, position, answer)
-    else answers.answer(position, typeof answer === 'function' ? answer() : answer)
+    answerInOrder(this, answers, position, answer)
   }
 
   /** Ends the given keys if their newest entry is over its time. Nobody waits for it. */

@@ -144,7 +144,7 @@ export class SequencerUnderTest {
     return this.call(setCall(key, text))
   }
 
-  readInOrder(read: () => Answer): number {
+  readInOrder(read: Answer | (() => Answer)): number {
     const position = this.position++
     this.sequencer.readInOrder(this.answers, position, read)
     return position
