@@ -169,6 +169,49 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       )
     },
   },
+  'retry-without-dedupe': {
+    breaks: 'P4',
+    what: 'a write that is sent again is executed again',
+    where: 'child',
+    release: async () => {
+      const sessions = await prototypeOf('shard/sessions/session-table.js', 'SessionTable')
+      replace(sessions, 'judge', () => () => undefined)
+    },
+  },
+  'dedupe-not-stored': {
+    breaks: 'P4',
+    what: 'what is known of retries is lost with the log that told it',
+    where: 'child',
+    release: async () => {
+      const sessions = await prototypeOf('shard/sessions/session-table.js', 'SessionTable')
+      replace(
+        sessions,
+        'load',
+        (real) =>
+          function load(this: unknown) {
+            return real.call(this, 0, [])
+          },
+      )
+    },
+  },
+  'event-lost-at-resume': {
+    breaks: 'P6',
+    what: 'a watch that goes on leaves out the first change after where it was',
+    where: 'child',
+    release: async () => {
+      const feeds = await prototypeOf('shard/feed/shard-feeds.js', 'ShardFeeds')
+      replace(
+        feeds,
+        'open',
+        (real) =>
+          function open(this: unknown, feed, start) {
+            const isResumed = (start as { epoch: number }).epoch !== 0
+            if (isResumed) (feed as { revision: number }).revision += 1
+            return real.call(this, feed, start)
+          },
+      )
+    },
+  },
   'expiry-by-own-clock': {
     breaks: 'P3',
     what: 'each child decides expiry by a clock of its own',

@@ -30,6 +30,7 @@ export interface Report {
     readonly median: number
     readonly p99: number
   }
+  readonly watched: { readonly events: number; readonly resets: number }
   readonly checked: {
     readonly operations: number
     readonly partitions: number
@@ -44,6 +45,8 @@ export interface Findings {
   readonly violations: readonly string[]
   readonly duplicates: readonly string[]
   readonly versions: readonly string[]
+  /** Watch streams against the history. */
+  readonly watch: readonly string[]
   /** What the offline check of the data directory says. */
   readonly damage: readonly string[]
   /** What is no broken promise of the store but keeps a run from being a proof. */
@@ -59,7 +62,7 @@ export function hasPassed({ findings }: Report): boolean {
 }
 
 export function render(report: Report, settings: RunSettings): string {
-  const { faults, calls, withoutPrimaryMs, checked, findings } = report
+  const { faults, calls, withoutPrimaryMs, watched, checked, findings } = report
   const rows: [string, string][] = [
     ['seed', String(report.seed)],
     ['machine', report.machine],
@@ -81,10 +84,12 @@ export function render(report: Report, settings: RunSettings): string {
       'checked',
       `${checked.operations} operations in ${checked.partitions} partitions, ${checked.seconds.toFixed(1)} s`,
     ],
+    ['watched', `${watched.events} events by 2 watches, ${watched.resets} resets`],
     ['acknowledged writes lost', String(findings.lost.length)],
     ['linearizability violations', String(findings.violations.length)],
     ['duplicates', String(findings.duplicates.length)],
     ['versions of two writes', String(findings.versions.length)],
+    ['watch streams wrong', String(findings.watch.length)],
     ['damage found offline', String(findings.damage.length)],
     ['other problems', String(findings.problems.length)],
   ]

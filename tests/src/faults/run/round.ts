@@ -6,32 +6,43 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { UntypedClient } from '@kv/client'
 import type { SeededRandom } from '../../load/seeded-random.js'
 import { runProgram } from '../../scene/node-process.js'
+import { keysOfShard } from '../../scene/placement.js'
+import { until } from '../../scene/until.js'
 import type { History } from '../history/history.js'
 import type { Found, Operation } from '../history/operation.js'
 import { keysOf } from '../history/operation.js'
 import { judge } from '../history/oracles.js'
+import { WatchRecorder } from '../history/watch-recorder.js'
 import { check, explain } from '../linearizability/check.js'
 import { Nemesis } from '../nemesis/nemesis.js'
 import type { NodeUnderFault } from '../nemesis/node-under-fault.js'
+import type { Fault } from '../nemesis/schedule.js'
 import type { TcpProxy } from '../nemesis/tcp-proxy.js'
+import { padded } from '../workload/padding.js'
 import { perform } from '../workload/perform.js'
 import { Workload } from '../workload/workload.js'
 import type { Findings } from './report.js'
 import type { RunSettings } from './settings.js'
 
+export const SHARDS = 16
+
 export interface RoundPorts {
   readonly node: NodeUnderFault
   readonly proxy: TcpProxy
   readonly clients: readonly UntypedClient[]
+  /** Each follows everything, by a way of its own. */
+  readonly watchers: readonly UntypedClient[]
   readonly history: History
   readonly random: SeededRandom
   readonly onPrimaryKilled: (shard: number) => void
-  readonly onFault: () => void
+  readonly onFault: (fault: Fault) => void
 }
 
 export interface RoundResult {
   readonly loadMs: number
   readonly cuts: number
+  readonly watched: number
+  readonly resets: number
   readonly operations: number
   readonly partitions: number
   readonly checkMs: number
@@ -43,10 +54,12 @@ export async function runRound(
   settings: RunSettings,
   ports: RoundPorts,
 ): Promise<RoundResult> {
-  const { node, proxy, clients, history, random, onPrimaryKilled, onFault } = ports
+  const { node, proxy, clients, watchers, history, random, onPrimaryKilled, onFault } = ports
   const startedAt = performance.now()
   const { cells, lanesPerCell, operationsPerKeys: operationsMax, gapMsMax, healingMs } = settings
   const options = { prefix: `r${number}.`, cells, lanesPerCell, operationsMax }
+  const watches = watchers.map((client) => new WatchRecorder(client))
+  await until('the watches follow', () => watches.every(({ isFollowing }) => isFollowing))
   const workload = new Workload(clients, history, options, random)
   const nemesis = new Nemesis({ node, proxy, random, gapMsMax, onPrimaryKilled, onFault })
   const problems: string[] = []
@@ -61,18 +74,48 @@ export async function runRound(
     problems.push(`a call failed as no call may: ${String(error)}`)
   })
   const keys = [...new Set(history.operations.flatMap(({ action }) => keysOf(action)))]
-  await readAll(keys, clients, history, healingMs)
+  const atRest = await readAll(keys, clients, history, healingMs)
+  const watch = await endWatches(number, watches, ports, atRest, healingMs)
   const damage = await cutPower(node)
   const last = await readAll(keys, clients, history, healingMs)
   const operations = history.take()
   if (last === undefined) problems.push('not every key could be read after the last fault')
   const verdict = judgeAll(operations, last)
+  const sum = (of: (watch: WatchRecorder) => number): number =>
+    watches.reduce((total, each) => total + of(each), 0)
   return {
     loadMs,
     cuts: nemesis.cuts,
+    watched: sum(({ eventCount }) => eventCount),
+    resets: sum(({ resets }) => resets),
     ...verdict,
-    findings: { ...verdict.findings, damage, problems },
+    findings: { ...verdict.findings, watch, damage, problems },
   }
+}
+
+/** Writes once more to every shard, waits until the watches have come so far, and judges them. */
+async function endWatches(
+  number: number,
+  watches: readonly WatchRecorder[],
+  { history, watchers }: RoundPorts,
+  atRest: ReadonlyMap<string, Found | undefined> | undefined,
+  healingMs: number,
+): Promise<string[]> {
+  const value = `end ${number}`
+  const ends = Array.from({ length: SHARDS }, (_, shard) => {
+    return keysOfShard(shard, SHARDS, 1, `r${number}.end/`)[0] ?? ''
+  })
+  try {
+    await Promise.all(ends.map(async (key) => watchers[0]?.set(key, padded(value))))
+    const areThere = (watch: WatchRecorder): boolean =>
+      watch.isFollowing && ends.every((key) => watch.hasSeen(key, value))
+    await until('the watches have seen the end', () => watches.every(areThere), healingMs)
+  } catch (error) {
+    return [String(error)]
+  } finally {
+    for (const watch of watches) await watch.stop()
+  }
+  return watches.flatMap((watch) => watch.violations(history.operations, atRest ?? new Map()))
 }
 
 /** Kills everything, checks the data directory, starts again. Returns what the check found. */

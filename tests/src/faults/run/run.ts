@@ -12,14 +12,17 @@ import { freePort } from '../../scene/free-port.js'
 import { environmentWith } from '../canaries/environment.js'
 import { History } from '../history/history.js'
 import { NodeUnderFault } from '../nemesis/node-under-fault.js'
+import type { Fault } from '../nemesis/schedule.js'
 import { TcpProxy } from '../nemesis/tcp-proxy.js'
 import { FailoverProbe } from './failover-probe.js'
 import type { Findings, Report } from './report.js'
 import { hasPassed, machine, quantile } from './report.js'
-import { runRound, type RoundResult } from './round.js'
+import { runRound, SHARDS, type RoundResult } from './round.js'
 import type { RunSettings } from './settings.js'
 
-const SHARDS = 16
+const ON_LINES: readonly Fault['type'][] = ['cut', 'hold', 'delay']
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+const EXIT_INTERRUPTED = 130
 const CALL_TIMEOUT_MS = 8_000
 /** Clients come back at once: how long they wait is not what is tested here. */
 const RECONNECT = { baseMs: 5, maxMs: 100 }
@@ -45,12 +48,19 @@ export async function run(
   const proxy = await TcpProxy.start(port)
   const clients = Array.from({ length: settings.clients }, () => clientOf(proxy.url))
   const direct = clientOf(`kv://127.0.0.1:${port}`)
+  const watchers = [direct, clientOf(proxy.url)]
+  // Nothing of it is left running, also when somebody has seen enough.
+  const onSignal = (): void => {
+    void node.killAll().finally(() => process.exit(EXIT_INTERRUPTED))
+  }
+  for (const signal of SIGNALS) process.once(signal, onSignal)
   try {
     await node.start()
     const probe = new FailoverProbe(direct, SHARDS)
-    return await rounds(settings, { node, proxy, clients, probe }, onRound)
+    return await rounds(settings, { node, proxy, clients, watchers, probe }, onRound)
   } finally {
-    await Promise.allSettled([...clients, direct].map((client) => client.close()))
+    for (const signal of SIGNALS) process.off(signal, onSignal)
+    await Promise.allSettled([...clients, ...watchers].map((client) => client.close()))
     await proxy.close()
     await node.close()
     await rm(directory, { recursive: true, force: true, maxRetries: 3 })
@@ -65,12 +75,13 @@ interface Stage {
   readonly node: NodeUnderFault
   readonly proxy: TcpProxy
   readonly clients: readonly UntypedClient[]
+  readonly watchers: readonly UntypedClient[]
   readonly probe: FailoverProbe
 }
 
 async function rounds(
   settings: RunSettings,
-  { node, proxy, clients, probe }: Stage,
+  { node, proxy, clients, watchers, probe }: Stage,
   onRound: (number: number, result: RoundResult) => void,
 ): Promise<Report> {
   const random = new SeededRandom(settings.seed)
@@ -79,8 +90,11 @@ async function rounds(
   const wanted = Math.max(1, Math.round(settings.seconds / settings.secondsPerRound))
   const onPrimaryKilled = (shard: number): void => probe.onPrimaryKilled(shard)
   for (let number = 1; number <= wanted; number += 1) {
-    const onFault = (): void => probe.disturb()
-    const ports = { node, proxy, clients, history, random, onPrimaryKilled, onFault }
+    const onFault = ({ type }: Fault): void => {
+      // The probe has a line of its own.
+      if (!ON_LINES.includes(type)) probe.disturb()
+    }
+    const ports = { node, proxy, clients, watchers, history, random, onPrimaryKilled, onFault }
     const result = await runRound(number, settings, ports)
     results.push(result)
     onRound(number, result)
@@ -125,6 +139,7 @@ function reportOf(
       median: quantile(durationsMs, 0.5),
       p99: quantile(durationsMs, 0.99),
     },
+    watched: { events: sum(({ watched }) => watched), resets: sum(({ resets }) => resets) },
     checked: {
       operations: sum(({ operations }) => operations),
       partitions: sum(({ partitions }) => partitions),
@@ -135,6 +150,7 @@ function reportOf(
       violations: all('violations'),
       duplicates: all('duplicates'),
       versions: all('versions'),
+      watch: all('watch'),
       damage: all('damage'),
       problems: all('problems'),
     },

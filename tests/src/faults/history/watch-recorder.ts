@@ -1,0 +1,153 @@
+/**
+ * Follows a watch of everything through whatever happens to its connection, and says afterwards
+ * what of it was not as it was told on the other side: in the history of writes (P6).
+ */
+import type { UntypedClient } from '@kv/client'
+import { unpadded } from '../workload/padding.js'
+import type { Found, Operation, Value } from './operation.js'
+
+interface Seen {
+  readonly type: string
+  readonly key: string
+  readonly version: number
+  readonly value: Value | undefined
+}
+
+interface AnyEvent {
+  readonly type: string
+  readonly key?: string
+  readonly value?: unknown
+  readonly version?: number
+}
+
+export class WatchRecorder {
+  resets = 0
+  private readonly seen: Seen[] = []
+  private failure: unknown
+  private readonly stopping = new AbortController()
+  private readonly reading: Promise<void>
+  private isReady = false
+
+  constructor(client: UntypedClient) {
+    this.reading = this.read(client)
+  }
+
+  private async read(client: UntypedClient): Promise<void> {
+    const { signal } = this.stopping
+    try {
+      for await (const event of client.watch({ prefix: '' }, { signal })) this.take(event)
+    } catch (error) {
+      if (!signal.aborted) this.failure = error
+    }
+  }
+
+  private take({ type, key, value, version = 0 }: AnyEvent): void {
+    if (type === 'ready') this.isReady = true
+    else if (type === 'reset') this.resets += 1
+    if (key === undefined) return
+    const shown = value === undefined ? undefined : unpadded(value)
+    this.seen.push({ type, key, version, value: shown })
+  }
+
+  get isFollowing(): boolean {
+    if (this.failure !== undefined) throw new Error('a watch has ended', { cause: this.failure })
+    return this.isReady
+  }
+
+  get eventCount(): number {
+    return this.seen.length
+  }
+
+  /** Whether the stream has shown a write of this value. */
+  hasSeen(key: string, value: Value): boolean {
+    return this.seen.findLastIndex((each) => each.key === key && each.value === value) >= 0
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort(new Error('enough was seen'))
+    await this.reading
+  }
+
+  /**
+   * What is wrong with the stream: an event out of order or twice, an acknowledged write that it has
+   * left out without a reset, another value than was written, an end that is not what stands there.
+   */
+  violations(
+    history: readonly Operation[],
+    last: ReadonlyMap<string, Found | undefined>,
+  ): string[] {
+    const problems: string[] = []
+    const newest = new Map<string, Seen>()
+    const shown = new Map<string, Value | undefined>()
+    for (const event of this.seen) {
+      const { key, version, type, value } = event
+      const before = newest.get(key)
+      if (before !== undefined && !follows(event, before)) {
+        problems.push(`${key}: ${type} of version ${version} came after version ${before.version}`)
+      }
+      newest.set(key, event)
+      shown.set(`${key} ${version}`, value)
+    }
+    const asked = new Set(history.flatMap(askedFor))
+    for (const { type, key, value } of this.seen) {
+      if (type !== 'set' || typeof value !== 'string' || !last.has(key)) continue
+      if (!asked.has(`${key} ${value}`))
+        problems.push(`${key}: ${value} was shown, nobody wrote it`)
+    }
+    for (const { key, version, value } of acknowledged(history)) {
+      const name = `${key} ${version}`
+      if (!shown.has(name)) {
+        if (this.resets === 0) problems.push(`${key}: version ${version} was never shown`)
+      } else if (value !== undefined && shown.get(name) !== value) {
+        problems.push(`${key}: version ${version} was shown as ${shown.get(name)}, not ${value}`)
+      }
+    }
+    return problems.concat(this.endViolations(newest, last))
+  }
+
+  private endViolations(
+    newest: ReadonlyMap<string, Seen>,
+    last: ReadonlyMap<string, Found | undefined>,
+  ): string[] {
+    if (this.resets > 0) return []
+    return [...last].flatMap(([key, found]) => {
+      const event = newest.get(key)
+      const stood = event?.type === 'set' ? event.version : undefined
+      // Since it was read, it may have ended by itself.
+      const hasEnded = event?.type === 'expire' && event.version > (found?.version ?? 0)
+      if (found === undefined || found.version === stood || hasEnded) return []
+      return [`${key}: the stream ends with version ${stood ?? 'none'}, ${found.version} stands`]
+    })
+  }
+}
+
+/** Versions grow; a write over what has ended is told as that end and the write, of one version. */
+function follows(event: Seen, before: Seen): boolean {
+  if (event.version > before.version) return true
+  const isSame = event.version === before.version
+  return isSame && before.type === 'expire' && event.type === 'set'
+}
+
+interface Written {
+  readonly key: string
+  readonly version: number
+  readonly value: Value | undefined
+}
+
+/** Values that may have been written, as `key value`. */
+function askedFor({ action }: Operation): string[] {
+  if (action.type === 'set') return [`${action.key} ${action.value}`]
+  if (action.type !== 'atomic') return []
+  return action.sets.map(({ key, value }) => `${key} ${value}`)
+}
+
+function* acknowledged(history: readonly Operation[]): Generator<Written> {
+  for (const { action, answer } of history) {
+    if (answer?.type !== 'written') continue
+    const { version } = answer
+    if (action.type === 'atomic') {
+      for (const { key, value } of action.sets) yield { key, version, value }
+    } else if (action.type === 'set') yield { key: action.key, version, value: action.value }
+    else if (action.type === 'increment') yield { key: action.key, version, value: answer.value }
+  }
+}
