@@ -105,6 +105,16 @@ export class NodeProcess {
     return this.logText
   }
 
+  /** Whether the process is gone; what it leaves behind may still hold its output open. */
+  private get hasExited(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null
+  }
+
+  /** Whether it ended without having been killed. */
+  get hasCrashed(): boolean {
+    return this.process.exitCode !== null
+  }
+
   get hasEnded(): boolean {
     return this.exit !== undefined
   }
@@ -124,7 +134,7 @@ export class NodeProcess {
   /** kill -9 of the coordinator alone; its children are on their own. */
   async kill(): Promise<void> {
     killNow(this.pid)
-    await until('the killed coordinator has ended', () => this.process.signalCode !== null)
+    await until('the killed coordinator has ended', () => this.hasExited)
   }
 
   /** Asks it to end, and tells how it ended. */

@@ -4,14 +4,10 @@
  * They replace methods of the built classes in a process that was started for the purpose. Those of
  * replication, watches and retries join when there are such things to break.
  */
-import { ChildProcess } from 'node:child_process'
-
 export interface Canary {
   /** The promise it breaks. */
   readonly breaks: string
   readonly what: string
-  /** In which processes it lives. */
-  readonly where: 'child' | 'coordinator'
   release(): Promise<void> | void
 }
 
@@ -20,8 +16,6 @@ type Methods = Record<string, Method>
 
 /** How long a write that was acknowledged too early stays in memory alone. */
 const LATE_MS = 30
-/** How long a child lives on that counts as dead. */
-const UNDEAD_MS = 2_000
 const CLOCK_SKEW_MS = 3_000
 
 /** The prototype of a class inside the built node; the very one that the process will use. */
@@ -46,7 +40,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   'ack-before-write': {
     breaks: 'P1',
     what: 'a frame is acknowledged before it is written',
-    where: 'child',
     release: async () => {
       const log = await prototypeOf('shard/log/log.js', 'Log')
       const behind = new WeakMap<object, Promise<unknown>>()
@@ -69,37 +62,14 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   'journal-not-redone': {
     breaks: 'P1',
     what: 'frames that only the journal has are left out when a log is opened',
-    where: 'child',
     release: async () => {
       const journals = await prototypeOf('shard/journal/journals.js', 'Journals')
       replace(journals, 'restore', () => () => Promise.resolve())
     },
   },
-  'reassign-before-exit': {
-    breaks: 'P5',
-    what: 'a child counts as dead when its kill was asked for, and lives on for a while',
-    where: 'coordinator',
-    release: () => {
-      const prototype = ChildProcess.prototype as unknown as Methods
-      replace(
-        prototype,
-        'kill',
-        (real) =>
-          function kill(this: unknown, ...args) {
-            const child = this as ChildProcess
-            setTimeout(() => real.apply(child, args), UNDEAD_MS)
-            // As if it were gone: the socket stays open, as that of a child behind a slow network would.
-            child.emit('exit', null, 'SIGKILL')
-            child.removeAllListeners('exit')
-            return true
-          },
-      )
-    },
-  },
   'reads-skip-overlay': {
     breaks: 'P3',
     what: 'reads know only the stored state, not what is committed and not applied',
-    where: 'child',
     release: async () => {
       const shard = await prototypeOf('shard/shard.js', 'Shard')
       replace(
@@ -115,7 +85,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   'reads-uncommitted': {
     breaks: 'P3',
     what: 'reads show what is not durable yet',
-    where: 'child',
     release: async () => {
       const shard = await prototypeOf('shard/shard.js', 'Shard')
       replace(
@@ -134,7 +103,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   'applied-before-data': {
     breaks: 'P2',
     what: 'the applied revision is stored in a transaction before that of the data',
-    where: 'child',
     release: async () => {
       const state = await prototypeOf('shard/state/state.js', 'State')
       replace(
@@ -154,7 +122,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   'log-deleted-too-early': {
     breaks: 'P1',
     what: 'segments are deleted when they are full, not when the state has them',
-    where: 'child',
     release: async () => {
       const log = await prototypeOf('shard/log/log.js', 'Log')
       replace(
@@ -172,7 +139,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   'retry-without-dedupe': {
     breaks: 'P4',
     what: 'a write that is sent again is executed again',
-    where: 'child',
     release: async () => {
       const sessions = await prototypeOf('shard/sessions/session-table.js', 'SessionTable')
       replace(sessions, 'judge', () => () => undefined)
@@ -181,7 +147,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   'dedupe-not-stored': {
     breaks: 'P4',
     what: 'what is known of retries is lost with the log that told it',
-    where: 'child',
     release: async () => {
       const sessions = await prototypeOf('shard/sessions/session-table.js', 'SessionTable')
       replace(
@@ -197,7 +162,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   'event-lost-at-resume': {
     breaks: 'P6',
     what: 'a watch that goes on leaves out the first change after where it was',
-    where: 'child',
     release: async () => {
       const feeds = await prototypeOf('shard/feed/shard-feeds.js', 'ShardFeeds')
       replace(
@@ -215,7 +179,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   'expiry-by-own-clock': {
     breaks: 'P3',
     what: 'each child decides expiry by a clock of its own',
-    where: 'child',
     release: () => {
       const skewNs = BigInt(Math.round((Math.random() - 0.5) * 2 * CLOCK_SKEW_MS * 1e6))
       const real = process.hrtime.bigint.bind(process.hrtime)

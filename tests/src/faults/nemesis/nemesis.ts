@@ -36,6 +36,7 @@ export class Nemesis {
       const { afterMs, fault } = nextFault(random, gapMsMax)
       await delay(afterMs)
       if (this.isEnding) break
+      this.ports.node.assertAlive()
       onFault?.(fault)
       await this.inflict(fault)
     }

@@ -119,6 +119,12 @@ export class NodeUnderFault {
     process.kill(pid, 'SIGCONT')
   }
 
+  /** Rejects what no fault explains: a coordinator that is gone without having been killed. */
+  assertAlive(): void {
+    if (this.node?.hasCrashed !== true) return
+    throw new Error(`the coordinator ended by itself:\n${this.node.log.slice(-2_000)}`)
+  }
+
   get coordinatorPid(): number {
     return this.node?.pid ?? 0
   }

@@ -64,7 +64,7 @@ export async function runRound(
   const nemesis = new Nemesis({ node, proxy, random, gapMsMax, onPrimaryKilled, onFault })
   const problems: string[] = []
   const trouble = nemesis.run().catch((error: unknown) => {
-    problems.push(`the node could not be started again: ${String(error)}`)
+    problems.push(`the node does not go on: ${String(error)}`)
   })
   await delay(settings.secondsPerRound * 1_000)
   nemesis.end()
