@@ -334,7 +334,10 @@ describe('feeds under any schedule', () => {
             }
             await turns(2)
           }
+          // What is over its time is shown to nobody, also before the log says so: now it does.
           await under.write(setCall('end', 'x'))
+          under.shard.onTick()
+          await under.write(setCall('end', 'y'))
           const log = await all.finish(under)
           for (const [index, watcher] of watchers.entries()) {
             const told = await watcher.finish(under)
