@@ -15,8 +15,8 @@ import type { Batch } from './batch.js'
 import type { SequenceLedger } from './sequence-ledger.js'
 
 /** A batch of fewer calls and fewer bytes is small. */
-const SMALL_CALLS = 64
-const SMALL_BYTES = 16_384
+const SMALL_CALLS = 16
+const SMALL_BYTES = 4_096
 /** A child that is stuck with one batch may be able to answer another. */
 export const PATIENCE_MS = 5
 
