@@ -74,7 +74,7 @@ export class Statistics {
     this.ask = ask
   }
 
-  /** Child → report, of all that answer in time. */
+  /** Child → report, of all that answer in time, in the order of the children. */
   async collect(): Promise<ReadonlyMap<number, ChildReport>> {
     this.lastNonce += 1
     const nonce = this.lastNonce
@@ -90,7 +90,7 @@ export class Statistics {
       if (missing.size === 0) finish()
     })
     this.open.delete(nonce)
-    return reports
+    return new Map([...reports].sort(([one], [other]) => one - other))
   }
 
   onReport(child: number, nonce: number, report: ChildReport): void {

@@ -5,6 +5,7 @@ import { FRAME_HEADER_BYTES, type LogFrame } from '../log/frame.js'
 import { Log } from '../log/log.js'
 import { SimulatedDisk } from '../log/testing/simulated-disk.js'
 import { Journals } from './journals.js'
+import { randomFrom } from '../log/testing/seeded-random.js'
 
 /**
  * Logs of several shards over journals, on a disk that loses what was not synced. The model: what was
@@ -53,17 +54,6 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   ),
   { maxLength: 60, size: 'max' },
 )
-
-/** A small generator (mulberry32), so that a power cut is the same each time a run is repeated. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b_79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 class Run {
   private readonly disk = new SimulatedDisk()

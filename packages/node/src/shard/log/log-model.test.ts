@@ -7,6 +7,7 @@ import { Log } from './log.js'
 import { append, describe as text, framesFrom, openOn, optionsOn } from './testing/log-fixture.js'
 import { settled, type OpenedForTest } from './testing/log-fixture.js'
 import { SimulatedDisk } from './testing/simulated-disk.js'
+import { randomFrom } from './testing/seeded-random.js'
 
 /**
  * What a log is: an array of frames. Frames enter it when they are acknowledged. The last frame of an
@@ -51,17 +52,6 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   ),
   { maxLength: 60 },
 )
-
-/** A small generator (mulberry32), so that a power cut is the same each time a run is repeated. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b_79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 class Run {
   readonly #disk: SimulatedDisk

@@ -3,21 +3,11 @@ import { Follower, type FollowerPorts } from './follower.js'
 import { InSyncSet } from './in-sync-set.js'
 import { Peer } from './peer.js'
 import { Simulation } from './testing/simulation.js'
+import { randomFrom } from '../log/testing/seeded-random.js'
 
 /** `KV_SEEDS=1000000` for a long run. */
 const SEEDS = Number(process.env['KV_SEEDS'] ?? 1_500)
 const STEPS = 400
-
-/** A small generator (mulberry32): a seed is a schedule. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b_79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 function simulate(seed: number): Simulation {
   const simulation = new Simulation({ copies: 2 + (seed % 2), random: randomFrom(seed) })
