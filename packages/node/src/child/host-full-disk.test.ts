@@ -13,8 +13,9 @@ const OVERLAY_BYTES_MAX = 400_000
 const LIMIT_BYTES = 1_048_576 + 4_096
 
 /**
- * About one run in ten ends the whole process of the test, with no error, while commits of LMDB fail
- * for want of space. An open bug, not understood yet: until it is, it must not end the tests of others.
+ * About one run in ten ends the whole process of the test, by an abort of the C library («corrupted
+ * size vs. prev_size»: memory of native code was overwritten), just after a commit of LMDB failed for
+ * want of space. An open bug: until it is understood, it must not end the tests of others.
  */
 const ENDS_PROCESSES = process.env['CI'] === 'true'
 
