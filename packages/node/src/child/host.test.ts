@@ -111,9 +111,9 @@ describe('host: shards', () => {
       expect(await under.read([GET])).toEqual(['MOVED not-applied'])
       await releasing
       expect(await under.answersTo(taken, 1)).toEqual([2])
-      expect(under.reports.at(-1)).toEqual({ type: 'released', shard: 0, epoch: 1 })
+      expect(under.reports.at(-1)).toEqual({ type: 'released', shard: 0, hosting: 1 })
       await under.open(2)
-      expect(under.reports.at(-1)).toEqual({ type: 'opened', shard: 0, epoch: 2 })
+      expect(under.reports.at(-1)).toEqual({ type: 'opened', shard: 0, hosting: 2, epoch: 2 })
       expect(await under.read([GET])).toEqual(['x'])
     }))
 
@@ -129,7 +129,7 @@ describe('host: shards', () => {
       expect(await under.write([setCall('a', 'x')])).toEqual([3])
     }))
 
-  test('P5: a release of another epoch → the shard stays', () =>
+  test('P5: a release of another hosting → the shard stays', () =>
     withHost(async (under) => {
       await under.host.release(0, 7)
       expect(await under.read([GET])).toEqual([null])
@@ -140,7 +140,7 @@ describe('host: shards', () => {
       await under.host.release(0, 1)
       await rm(join(under.directory, 'log'), { recursive: true })
       await under.open(2)
-      expect(under.reports.at(-1)).toMatchObject({ type: 'failed', epoch: 2, damaged: true })
+      expect(under.reports.at(-1)).toMatchObject({ type: 'failed', hosting: 2, damaged: true })
       expect(await under.read([GET])).toEqual(['MOVED not-applied'])
     }))
 

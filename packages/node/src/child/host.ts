@@ -46,6 +46,8 @@ export class Host {
   private readonly ports: HostPorts
   private readonly clock: Clock
   private readonly shards = new Map<number, Shard>()
+  /** By shard: the hosting of its copy here. */
+  private readonly hostings = new Map<number, number>()
   /** By shard: the topology with which it was opened here last. */
   private readonly writableSince = new Map<number, number>()
   /** By volume: a failing disk must not stop the logs of another. */
@@ -283,7 +285,7 @@ export class Host {
 
   /** Opens a replica as primary; reports `opened` or `failed`. */
   async open(place: ReplicaPlace): Promise<void> {
-    const { shard: id, epoch, volume, directory, create } = place
+    const { shard: id, hosting, epoch, volume, directory, create } = place
     try {
       const shard = await Shard.open({
         shard: id,
@@ -296,14 +298,15 @@ export class Host {
         journals: this.journalsOf(volume),
         pace: (append) => this.rounds.take(append),
         onFailure: (error) => {
-          void this.fail(id, epoch, error)
+          void this.fail(id, hosting, error)
         },
       })
       this.shards.set(id, shard)
+      this.hostings.set(id, hosting)
       this.writableSince.set(id, place.topologyVersion)
-      this.ports.report({ type: 'opened', shard: id, epoch })
+      this.ports.report({ type: 'opened', shard: id, hosting, epoch })
     } catch (error) {
-      this.reportFailure(id, epoch, error as Error)
+      this.reportFailure(id, hosting, error as Error)
     }
   }
 
@@ -317,28 +320,28 @@ export class Host {
   }
 
   /** The shard can't go on: lets go of it, so that it can be opened again, here or elsewhere. */
-  private async fail(id: number, epoch: number, error: Error): Promise<void> {
+  private async fail(id: number, hosting: number, error: Error): Promise<void> {
     const shard = this.shards.get(id)
-    if (shard === undefined || shard.epoch !== epoch) return
+    if (shard === undefined || this.hostings.get(id) !== hosting) return
     this.shards.delete(id)
     await shard.close()
-    this.reportFailure(id, epoch, error)
+    this.reportFailure(id, hosting, error)
   }
 
-  private reportFailure(shard: number, epoch: number, error: Error): void {
-    this.ports.logger.error({ shard, epoch, err: error }, 'shard failed')
+  private reportFailure(shard: number, hosting: number, error: Error): void {
+    this.ports.logger.error({ shard, hosting, err: error }, 'shard failed')
     const damaged = isDamage(error)
-    this.ports.report({ type: 'failed', shard, epoch, reason: error.message, damaged })
+    this.ports.report({ type: 'failed', shard, hosting, reason: error.message, damaged })
   }
 
   /** Lets go of a shard: what was taken is answered, what comes now is answered «moved». */
-  async release(id: number, epoch: number): Promise<void> {
+  async release(id: number, hosting: number): Promise<void> {
     const shard = this.shards.get(id)
-    if (shard !== undefined && shard.epoch === epoch) {
+    if (shard !== undefined && this.hostings.get(id) === hosting) {
       this.shards.delete(id)
       await shard.close()
     }
-    this.ports.report({ type: 'released', shard: id, epoch })
+    this.ports.report({ type: 'released', shard: id, hosting })
   }
 
   measure(): ChildReport {

@@ -67,7 +67,7 @@ process.on('message', (message: unknown) => {
       void host?.open(message.place)
       return
     case 'release':
-      void host?.release(message.shard, message.epoch)
+      void host?.release(message.shard, message.hosting)
       return
     case 'ping':
       report({ type: 'pong', nonce: message.nonce })

@@ -54,8 +54,8 @@ class PlayedChild implements RunningChild {
         this.says({ type: 'started' })
         return
       case 'open': {
-        const { shard, epoch } = message.place
-        this.says({ type: 'opened', shard, epoch })
+        const { shard, hosting, epoch } = message.place
+        this.says({ type: 'opened', shard, hosting, epoch })
         return
       }
       case 'release':

@@ -282,6 +282,7 @@ export class Coordinator {
       clock: this.clock,
       limits: { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax },
       logLevel: this.settings.log.level,
+      replicationAddress: '',
     }
   }
 

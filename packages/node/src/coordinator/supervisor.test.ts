@@ -43,8 +43,8 @@ class FakeProcess implements RunningChild {
     if (message.type === 'configure') this.says({ type: 'started' })
     if (message.type === 'stop') this.exits(0)
     if (message.type === 'open') {
-      const { shard, epoch } = message.place
-      this.says({ type: 'opened', shard, epoch })
+      const { shard, hosting, epoch } = message.place
+      this.says({ type: 'opened', shard, hosting, epoch })
     }
     if (message.type === 'release') this.says({ ...message, type: 'released' })
   }
@@ -110,6 +110,7 @@ function createSupervisor(children: number): Supervisor {
       clock: { wallMs: 0, monotonicNs: '0' },
       limits: { valueBytesMax: 1, overlayBytesMax: 1, historyBytesMax: 1, historyMsMax: 1 },
       logLevel: 'silent',
+      replicationAddress: '',
     }),
     volumeOf: () => '/data',
     directoryOf: (shard) => `/data/shards/${shard}/0`,
@@ -245,7 +246,7 @@ describe('supervisor', () => {
     supervisor.start()
     await until(areAllOpen)
     const failure = { reason: 'bad frame', damaged: true }
-    processes[0]!.says({ type: 'failed', shard: 2, epoch: 1, ...failure })
+    processes[0]!.says({ type: 'failed', shard: 2, hosting: 1, ...failure })
     await until(() => !areAllOpen())
     expect(published.at(-1)!.primaries).toEqual([1, 1, 0, 1])
     expect(supervisor.state.shards[2]).toMatchObject({ phase: 'damaged', reason: 'bad frame' })

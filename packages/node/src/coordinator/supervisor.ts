@@ -197,19 +197,24 @@ export class Supervisor {
         if (!isHeldBy(shard, step.child, step.epoch)) return
         const place = {
           shard: step.shard,
+          copy: 0,
+          // With one copy each hosting begins an epoch.
+          hosting: step.epoch,
           epoch: step.epoch,
           // It is published as open with the next version at the earliest.
           topologyVersion: this.current.published.version + 1,
           volume: this.settings.volumeOf(step.shard),
           directory: this.settings.directoryOf(step.shard),
           create: !shard.isCreated,
+          inSync: { version: 1, members: [0] },
+          minInSync: 1,
         }
         this.send(step.child, { type: 'open', place })
         return
       }
       case 'release':
         if (!isHeldBy(shardOfState(this.current, step.shard), step.child, step.epoch)) return
-        this.send(step.child, { type: 'release', shard: step.shard, epoch: step.epoch })
+        this.send(step.child, { type: 'release', shard: step.shard, hosting: step.epoch })
         return
       case 'publish':
         this.settings.relay.publish(step.topology)
@@ -277,11 +282,17 @@ export class Supervisor {
         return
       case 'failed':
         this.logFailure(child, message)
-        this.observe({ ...message, child, nowMs: performance.now(), chance: Math.random() })
+        this.observe({
+          ...message,
+          epoch: message.hosting,
+          child,
+          nowMs: performance.now(),
+          chance: Math.random(),
+        })
         return
       case 'opened':
       case 'released':
-        this.observe({ ...message, child })
+        this.observe({ ...message, epoch: message.hosting, child })
     }
   }
 

@@ -13,6 +13,8 @@ export interface Configuration {
   readonly clock: ClockReading
   readonly limits: ChildLimits
   readonly logLevel: string
+  /** Path of the local socket on which the child listens for backups of its primaries; empty: none. */
+  readonly replicationAddress: string
 }
 
 /**
@@ -34,26 +36,69 @@ export interface ChildLimits {
   readonly historyMsMax: number
 }
 
-/** Where a replica lives and what it must be. */
-export interface ReplicaPlace {
+/**
+ * One copy of a shard, held by one process. Hostings of a copy are numbered and no number is used
+ * twice: it tells late messages about an earlier hosting from those about the one that stands.
+ */
+export interface Hosting {
   readonly shard: number
+  readonly copy: number
+  readonly hosting: number
+  /** Directory of the volume that the copy is on. */
+  readonly volume: string
+  readonly directory: string
+  /** Whether the copy is new. An absent directory is damage otherwise, never a new shard. */
+  readonly create: boolean
+}
+
+/** Which copies must hold a record before it is acknowledged, as the coordinator has persisted it. */
+export interface InSync {
+  /** Grows with each change of the shard's set. */
+  readonly version: number
+  readonly members: readonly number[]
+}
+
+/** A copy as primary of an epoch. */
+export interface ReplicaPlace extends Hosting {
   readonly epoch: number
   /**
    * Clients may write here once they know this version of the topology. A batch routed by an older
    * one was on its way when the shard was elsewhere; what its client sent before may be there still.
    */
   readonly topologyVersion: number
-  /** Directory of the volume that the replica is on. */
-  readonly volume: string
-  readonly directory: string
-  /** Whether the replica is new. An absent directory is damage otherwise, never a new shard. */
-  readonly create: boolean
+  readonly inSync: InSync
+  /** Fewer copies in sync than these, and writes wait. */
+  readonly minInSync: number
+}
+
+/** A copy as backup. */
+export interface BackupPlace extends Hosting {
+  /** Whom to follow: where its child listens for backups. Nobody yet if absent. */
+  readonly primaryAddress?: string
+}
+
+/** A primary's wish for another set of copies in sync. */
+export interface InSyncChange {
+  readonly type: 'add' | 'remove'
+  readonly copy: number
+  /** Of the copy that joins; 0 for one that leaves. */
+  readonly hosting: number
 }
 
 export type ToChild =
   | { readonly type: 'configure'; readonly configuration: Configuration }
+  /** Be primary. A copy that is hosted as backup already is promoted where it is. */
   | { readonly type: 'open'; readonly place: ReplicaPlace }
-  | { readonly type: 'release'; readonly shard: number; readonly epoch: number }
+  /** Host a copy as backup; of one that is, only whom it follows changes. */
+  | { readonly type: 'back'; readonly place: BackupPlace }
+  /** The set that is persisted; also the answer to `askSet`, granted or not. */
+  | {
+      readonly type: 'inSync'
+      readonly shard: number
+      readonly epoch: number
+      readonly inSync: InSync
+    }
+  | { readonly type: 'release'; readonly shard: number; readonly hosting: number }
   | { readonly type: 'ping'; readonly nonce: number }
   | { readonly type: 'report'; readonly nonce: number }
   /** Finish what is acknowledged, close every shard, exit. */
@@ -61,16 +106,32 @@ export type ToChild =
 
 export type FromChild =
   | { readonly type: 'started' }
-  | { readonly type: 'opened'; readonly shard: number; readonly epoch: number }
-  | { readonly type: 'released'; readonly shard: number; readonly epoch: number }
-  /** The replica could not be opened, or has ended; the child lives and has let go of it. */
+  /** The copy is primary: what it inherited is committed, clients are served. */
+  | {
+      readonly type: 'opened'
+      readonly shard: number
+      readonly hosting: number
+      readonly epoch: number
+    }
+  /** The copy is open as backup. */
+  | { readonly type: 'backing'; readonly shard: number; readonly hosting: number }
+  | { readonly type: 'released'; readonly shard: number; readonly hosting: number }
+  /** The copy could not be opened, or has ended; the child lives and has let go of it. */
   | {
       readonly type: 'failed'
       readonly shard: number
-      readonly epoch: number
+      readonly hosting: number
       readonly reason: string
       /** What is stored is damaged: opening it again will not help. */
       readonly damaged: boolean
+    }
+  /** The primary of this epoch wants the set of this version changed; `inSync` must follow. */
+  | {
+      readonly type: 'askSet'
+      readonly shard: number
+      readonly epoch: number
+      readonly version: number
+      readonly change: InSyncChange
     }
   | { readonly type: 'pong'; readonly nonce: number }
   | { readonly type: 'report'; readonly nonce: number; readonly report: ChildReport }

@@ -44,6 +44,7 @@ export class HostUnderTest {
           historyMsMax: 60_000,
         },
         logLevel: 'silent',
+        replicationAddress: '',
       },
     })
     const link: Pick<DataLink, 'reply'> = {
@@ -65,7 +66,9 @@ export class HostUnderTest {
     const { directory, topologyVersion } = this
     const create = epoch === 1
     const volume = this.root
-    return this.host.open({ shard: 0, epoch, topologyVersion, volume, directory, create })
+    const inSync = { version: 1, members: [0] }
+    const hosting = { shard: 0, copy: 0, hosting: epoch, volume, directory, create }
+    return this.host.open({ ...hosting, epoch, topologyVersion, inSync, minInSync: 1 })
   }
 
   connect(connection: number = 1): void {
