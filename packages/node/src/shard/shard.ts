@@ -7,11 +7,11 @@
  * It knows nothing of connections, batches or processes; `child/` brings those. Reads are answered
  * at once from what is committed, writes through an `Answers` once they are durable.
  */
-import type { ReadCall, WriteCall } from '@kv/protocol'
-import { PAGE_ENTRIES_MAX, WireWriter } from '@kv/protocol'
+import type { ReadCall, WireWriter, WriteCall } from '@kv/protocol'
 import type { ShardReport } from '../link/control.js'
 import type { Answer } from './answer.js'
-import { encoded, unreadable, writeEntry, writeValue } from './answer.js'
+import { encoded, unreadable } from './answer.js'
+import { CommittedReads } from './committed-reads.js'
 import type { HistoryLimits } from './feed/history.js'
 import { LogKeeper } from './feed/log-keeper.js'
 import { Watchers } from './feed/watchers.js'
@@ -19,18 +19,13 @@ import { applyOverlay } from './state/applier.js'
 import type { Clock } from './clock.js'
 import { ExpirySweep } from './state/expiry.js'
 import type { Group } from './sequencer/group.js'
-import type { Held, LiveHeld } from './held.js'
+import type { Held } from './held.js'
 import { visibleAt } from './held.js'
 import type { Replica, ReplicaOptions } from './replica.js'
 import { closeReplica, openReplica } from './replica.js'
-import type { PageRequest } from './scan.js'
-import { readPage, sortOverlay } from './scan.js'
 import type { Origin, Pace } from './sequencer/sequencer.js'
 import { Sequencer, writeAtOnce } from './sequencer/sequencer.js'
 import { stateDamageIn } from './state/stored-entry.js'
-
-/** Keys a `count` looks at in one call. */
-const COUNT_KEYS_MAX = 1_500
 
 export interface ShardOptions extends ReplicaOptions {
   readonly epoch: number
@@ -52,11 +47,11 @@ export class Shard {
   private readonly clock: Clock
   private readonly onFailure: (error: Error) => void
   private readonly sequencer: Sequencer
+  private readonly committed: CommittedReads
   private readonly sweep: ExpirySweep
   private readonly keeper: LogKeeper
   private applying: Promise<void> | undefined
   private applyError: Error | undefined
-  private reads = 0
   private writes = 0
 
   private constructor(options: ShardOptions, replica: Replica) {
@@ -65,6 +60,7 @@ export class Shard {
     this.replica = replica
     this.clock = options.clock
     this.onFailure = options.onFailure
+    this.committed = new CommittedReads(replica, options.onFailure)
     this.sweep = new ExpirySweep(replica.overlay, replica.state)
     replica.sessions.begin(this.clock.now())
     this.keeper = new LogKeeper(replica.log, options.clock, options.history)
@@ -73,8 +69,8 @@ export class Shard {
       log: replica.log,
       sortSome: () => this.sortSome(),
       page: (request, onEntry) =>
-        this.page({ ...request, reverse: false, nowMs: this.clock.now() }, onEntry),
-      visible: (key) => visibleAt(this.committed(key), this.clock.now()),
+        this.committed.page({ ...request, reverse: false, nowMs: this.clock.now() }, onEntry),
+      visible: (key) => visibleAt(this.committed.find(key), this.clock.now()),
       onError: options.onFailure,
     })
     this.sequencer = new Sequencer({
@@ -85,11 +81,11 @@ export class Shard {
       lastTimeMs: replica.lastTimeMs,
       sessions: replica.sessions,
       now: () => this.clock.now(),
-      committed: (key) => this.committed(key),
+      committed: (key) => this.committed.find(key),
       get earliestEndMs() {
         return Math.min(replica.overlay.earliestEndMs, replica.state.earliestEndMs)
       },
-      firstCommitted: (range) => this.firstCommitted(range),
+      firstCommitted: (range) => this.committed.firstKeys(range, this.clock.now()),
       onCommit: (group) => {
         this.commit(group)
       },
@@ -152,110 +148,18 @@ export class Shard {
 
   /** Answers a read from what is committed. Scans and counts need `sortSome` to have finished. */
   read(call: ReadCall, nowMs: number, writer: WireWriter): void {
-    this.reads += 1
-    switch (call.type) {
-      case 'get':
-      case 'entry':
-      case 'has':
-        writeFound(writer, call.type, visibleAt(this.committed(call.key), nowMs))
-        return
-      case 'scan':
-        this.writePage(call, nowMs, writer)
-        return
-      case 'count':
-        this.writeCount(call, nowMs, writer)
-    }
+    this.committed.answer(call, nowMs, writer)
   }
 
   /** Sorts a part of what ordered reads need. Returns whether more is left to do. */
   sortSome(): boolean {
-    return sortOverlay(this.replica.overlay)
-  }
-
-  /** Sorts what came since `sortSome` had nothing left, so that no committed key is missed. */
-  private sortRest(): void {
-    while (this.sortSome());
-  }
-
-  private committed(key: string): Held | undefined {
-    return this.replica.overlay.get(key) ?? this.stored(key)
-  }
-
-  private stored(key: string): LiveHeld | undefined {
-    try {
-      return this.replica.state.get(key)
-    } catch (error) {
-      this.notice(error)
-      throw error
-    }
-  }
-
-  private page(
-    request: PageRequest,
-    onEntry: (key: string, held: LiveHeld) => void,
-  ): string | undefined {
-    const { overlay, state } = this.replica
-    this.sortRest()
-    try {
-      return readPage(overlay, state, request, onEntry)
-    } catch (error) {
-      this.notice(error)
-      throw error
-    }
+    return this.committed.sortSome()
   }
 
   /** Damage is never served: neither is anything else of this replica (P8). */
   private notice(error: unknown): void {
     const damage = stateDamageIn(error)
     if (damage !== undefined) this.onFailure(damage)
-  }
-
-  private writePage(
-    call: Extract<ReadCall, { type: 'scan' }>,
-    nowMs: number,
-    writer: WireWriter,
-  ): void {
-    const { limit, reverse, keysOnly } = call
-    const entries = new WireWriter()
-    let count = 0
-    const resume = this.page({ range: call, limit, reverse, nowMs }, (key, held) => {
-      count += 1
-      entries.text(key)
-      if (keysOnly) return
-      entries.integer(held.version)
-      entries.integer(held.expiresAt)
-      entries.binary(held.memory.bytes, held.start, held.end)
-    })
-    writer.array(1 + count * (keysOnly ? 1 : 4))
-    writeResume(writer, resume)
-    writer.raw(entries.bytes, 0, entries.position)
-  }
-
-  private writeCount(
-    call: Extract<ReadCall, { type: 'count' }>,
-    nowMs: number,
-    writer: WireWriter,
-  ): void {
-    let count = 0
-    const request = { range: call, limit: COUNT_KEYS_MAX, reverse: false, nowMs }
-    const resume = this.page({ ...request, bytesSoft: Infinity }, () => {
-      count += 1
-    })
-    writer.array(2)
-    writer.integer(count)
-    writeResume(writer, resume)
-  }
-
-  private firstCommitted(range: { from: string; to: string | undefined }): {
-    keys: string[]
-    resume: string | undefined
-  } {
-    const keys: string[] = []
-    const request = { range, limit: PAGE_ENTRIES_MAX, reverse: false, nowMs: this.clock.now() }
-    const resume = this.page({ ...request, bytesSoft: Infinity }, (key) => {
-      keys.push(key)
-    })
-    return { keys, resume }
   }
 
   /** Takes a write; `flush` must follow in the same turn. */
@@ -270,10 +174,9 @@ export class Shard {
    */
   readInOrder(call: ReadCall, origin: Origin): void {
     if ('key' in call) {
-      this.reads += 1
       const found = visibleAt(this.sequencer.newest(call.key), origin.nowMs)
       const answer = encoded((writer) => {
-        writeFound(writer, call.type, found)
+        this.committed.answerKey(call.type, found, writer)
       })
       this.sequencer.readInOrder(origin.answers, origin.position, answer)
       return
@@ -367,7 +270,7 @@ export class Shard {
       stateBytes: state.bytesOnDisk,
       logBytes: log.bytesOnDisk,
       overlayBytes: this.overlayBytes,
-      reads: this.reads,
+      reads: this.committed.count,
       writes: this.writes,
       ...(blocked === undefined ? {} : { writesBlocked: blocked.message }),
     }
@@ -380,19 +283,4 @@ export class Shard {
     await this.applying?.catch(() => undefined)
     await closeReplica(this.replica)
   }
-}
-
-function writeFound(
-  writer: WireWriter,
-  type: 'get' | 'entry' | 'has',
-  found: LiveHeld | undefined,
-): void {
-  if (type === 'get') writeValue(writer, found)
-  else if (type === 'entry') writeEntry(writer, found)
-  else writer.boolean(found !== undefined)
-}
-
-function writeResume(writer: WireWriter, resume: string | undefined): void {
-  if (resume === undefined) writer.nil()
-  else writer.text(resume)
 }
