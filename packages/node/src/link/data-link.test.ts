@@ -1,25 +1,9 @@
-import { Duplex } from 'node:stream'
 import { MESSAGE_BYTES_MAX } from '@kv/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { LinkFrame } from './data-link.js'
 import { DataLink } from './data-link.js'
-
-/** Keeps what is written to it; what the other end sends is handed in as chunks. */
-class MemorySocket extends Duplex {
-  readonly writes: Buffer[][] = []
-
-  override _read(): void {}
-
-  override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
-    this.writes.push(chunks.map(({ chunk }) => chunk))
-    done()
-  }
-
-  bytes(): Buffer {
-    return Buffer.concat(this.writes.flat())
-  }
-}
+import { MemorySocket } from './testing/memory-socket.js'
 
 interface Received {
   readonly frames: unknown[]

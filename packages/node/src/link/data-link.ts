@@ -9,6 +9,7 @@
  */
 import type { Duplex } from 'node:stream'
 import { MESSAGE_BYTES_MAX } from '@kv/protocol'
+import { FRAME_HEADER_BYTES, frameHeader, FrameSocket, type ReceivedFrame } from './frame-socket.js'
 
 /** Frame types. */
 const OPEN = 1
@@ -21,7 +22,6 @@ const CREDIT = 7
 const UNWATCH = 8
 const EVENT = 9
 
-const HEADER_BYTES = 9
 /** Bytes of the fields by frame type. */
 const FIELD_BYTES: Readonly<Record<number, number>> = {
   [OPEN]: 8,
@@ -89,14 +89,7 @@ export type LinkFrame = LinkRequest | LinkReply | LinkEvent
  * what one read of the socket brought: the moment to act on all of them together.
  */
 export class DataLink {
-  private readonly socket: Duplex
-  private readonly onFrame: (frame: LinkFrame) => void
-  private readonly onChunkEnd: () => void
-  /** Chunks of a frame that has not arrived in full, and the bytes due before it is worth a look. */
-  private waiting: Buffer[] = []
-  private waitingBytes = 0
-  private dueBytes = 0
-  private corked = false
+  private readonly socket: FrameSocket
 
   constructor(
     socket: Duplex,
@@ -107,39 +100,37 @@ export class DataLink {
       readonly onEnd: (error?: Error) => void
     },
   ) {
-    this.socket = socket
-    this.onFrame = handlers.onFrame
-    this.onChunkEnd = handlers.onChunkEnd ?? ((): void => {})
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        this.receive(chunk)
-      } catch (error) {
-        socket.destroy(error as Error)
-      }
+    const { onFrame, onChunkEnd = (): void => {}, onEnd } = handlers
+    this.socket = new FrameSocket(socket, {
+      name: 'data link',
+      frameBytesMax: FRAME_BYTES_MAX,
+      onFrame: (frame) => {
+        onFrame(decodeFrame(frame))
+      },
+      onChunkEnd,
+      onEnd,
     })
-    socket.on('error', (error) => handlers.onEnd(error))
-    socket.on('close', () => handlers.onEnd())
   }
 
   /** Bytes accepted for sending and not yet taken by the system. */
   get bufferedBytes(): number {
-    return this.socket.writableLength
+    return this.socket.bufferedBytes
   }
 
   open(connection: number, clientId: number): void {
     const header = frameHeader(OPEN, connection, 8)
-    header.writeDoubleLE(clientId, HEADER_BYTES)
-    this.write(header)
+    header.writeDoubleLE(clientId, FRAME_HEADER_BYTES)
+    this.socket.write(header)
   }
 
   close(connection: number): void {
-    this.write(frameHeader(CLOSE, connection, 0))
+    this.socket.write(frameHeader(CLOSE, connection, 0))
   }
 
   window(connection: number, bytes: number): void {
     const header = frameHeader(WINDOW, connection, 4)
-    header.writeUInt32LE(bytes, HEADER_BYTES)
-    this.write(header)
+    header.writeUInt32LE(bytes, FRAME_HEADER_BYTES)
+    this.socket.write(header)
   }
 
   batch(
@@ -152,92 +143,41 @@ export class DataLink {
     },
   ): void {
     const header = frameHeader(BATCH, connection, 20, batch.body.length)
-    header.writeDoubleLE(batch.id, HEADER_BYTES)
-    header.writeDoubleLE(batch.topologyVersion, HEADER_BYTES + 8)
-    header.writeUInt32LE(Math.min(batch.remainingMs, 0xffff_ffff), HEADER_BYTES + 16)
-    this.write(header, batch.body)
+    header.writeDoubleLE(batch.id, FRAME_HEADER_BYTES)
+    header.writeDoubleLE(batch.topologyVersion, FRAME_HEADER_BYTES + 8)
+    header.writeUInt32LE(Math.min(batch.remainingMs, 0xffff_ffff), FRAME_HEADER_BYTES + 16)
+    this.socket.write(header, batch.body)
   }
 
   /** Hands on what a client says about its watches. */
   watching(type: 'watch' | 'credit' | 'unwatch', connection: number, body: Uint8Array): void {
-    this.write(frameHeader(WATCH_TYPES[type], connection, 0, body.length), body)
+    this.socket.write(frameHeader(WATCH_TYPES[type], connection, 0, body.length), body)
   }
 
   event(connection: number, message: Uint8Array): void {
-    this.write(frameHeader(EVENT, connection, 0, message.length), message)
+    this.socket.write(frameHeader(EVENT, connection, 0, message.length), message)
   }
 
   reply(connection: number, batchId: number, final: boolean, message: Uint8Array): void {
     const header = frameHeader(REPLY, connection, 9, message.length)
-    header.writeDoubleLE(batchId, HEADER_BYTES)
-    header.writeUInt8(final ? 1 : 0, HEADER_BYTES + 8)
-    this.write(header, message)
+    header.writeDoubleLE(batchId, FRAME_HEADER_BYTES)
+    header.writeUInt8(final ? 1 : 0, FRAME_HEADER_BYTES + 8)
+    this.socket.write(header, message)
   }
 
   /** Lets what was written leave, then ends this side. */
   end(): void {
     this.socket.end()
   }
-
-  private write(header: Buffer, bytes?: Uint8Array): void {
-    if (!this.socket.writable) return
-    if (!this.corked) {
-      this.corked = true
-      this.socket.cork()
-      process.nextTick(() => {
-        this.corked = false
-        this.socket.uncork()
-      })
-    }
-    this.socket.write(header)
-    if (bytes !== undefined) this.socket.write(bytes)
-  }
-
-  private receive(chunk: Buffer): void {
-    this.waiting.push(chunk)
-    this.waitingBytes += chunk.length
-    if (this.waitingBytes < this.dueBytes) return
-    const bytes = this.waiting.length === 1 ? chunk : Buffer.concat(this.waiting)
-    const rest = bytes.subarray(this.handleFrames(bytes))
-    this.waiting = rest.length === 0 ? [] : [rest]
-    this.waitingBytes = rest.length
-    this.dueBytes = rest.length < 4 ? 0 : frameEnd(rest, 0)
-    this.onChunkEnd()
-  }
-
-  /** Handles every complete frame; returns where the first incomplete one begins. */
-  private handleFrames(bytes: Buffer): number {
-    let position = 0
-    while (bytes.length - position >= 4) {
-      const end = frameEnd(bytes, position)
-      if (end > bytes.length) break
-      this.onFrame(decodeFrame(bytes, position, end))
-      position = end
-    }
-    return position
-  }
 }
 
-function frameEnd(bytes: Buffer, start: number): number {
-  const length = bytes.readUInt32LE(start)
-  if (length > FRAME_BYTES_MAX || length < HEADER_BYTES - 4) {
-    throw new Error(`data link: a frame of ${length} bytes`)
-  }
-  return start + 4 + length
-}
-
-function frameHeader(type: number, connection: number, fields: number, bytes = 0): Buffer {
-  const header = Buffer.allocUnsafe(HEADER_BYTES + fields)
-  header.writeUInt32LE(header.length - 4 + bytes, 0)
-  header.writeUInt8(type, 4)
-  header.writeUInt32LE(connection, 5)
-  return header
-}
-
-function decodeFrame(bytes: Buffer, start: number, end: number): LinkFrame {
-  const connection = bytes.readUInt32LE(start + 5)
-  const fields = start + HEADER_BYTES
-  const type = bytes[start + 4] as number
+function decodeFrame({
+  type,
+  lane: connection,
+  bytes,
+  start: fields,
+  end,
+}: ReceivedFrame): LinkFrame {
   if (end - fields < (FIELD_BYTES[type] ?? 0)) {
     throw new Error(`data link: a frame of type ${type} with ${end - fields} bytes`)
   }

@@ -99,17 +99,33 @@ export function encodeFrame(
   header: FrameHeader,
   salt: number,
 ): number {
-  buffer.writeUInt32LE(saltedMagic(salt), 0)
-  buffer.writeUInt32LE(bodyBytes, 8)
-  buffer.writeUInt32LE(header.previousChecksum, 12)
-  writeSafeInteger(buffer, header.epoch, 16)
-  writeSafeInteger(buffer, header.firstRevision, 24)
-  writeSafeInteger(buffer, header.timeMs, 32)
-  buffer.writeUInt32LE(header.count, 40)
-  buffer.writeUInt32LE(header.jump ? FLAG_JUMP : 0, 44)
+  writeFields(buffer, 0, bodyBytes, header, salt)
   const checksum = crc32(buffer.subarray(CHECKED_OFFSET, FRAME_HEADER_BYTES + bodyBytes))
   buffer.writeUInt32LE((checksum ^ salt) >>> 0, CHECKSUM_OFFSET)
   return checksum
+}
+
+/** Writes the header of a frame whose checksum is known, apart from its body. */
+export function writeFrameHeader(buffer: Buffer, offset: number, frame: LogFrame): void {
+  writeFields(buffer, offset, frame.body.length, frame, 0)
+  buffer.writeUInt32LE(frame.checksum, offset + CHECKSUM_OFFSET)
+}
+
+function writeFields(
+  buffer: Buffer,
+  offset: number,
+  bodyBytes: number,
+  header: FrameHeader,
+  salt: number,
+): void {
+  buffer.writeUInt32LE(saltedMagic(salt), offset)
+  buffer.writeUInt32LE(bodyBytes, offset + 8)
+  buffer.writeUInt32LE(header.previousChecksum, offset + 12)
+  writeSafeInteger(buffer, header.epoch, offset + 16)
+  writeSafeInteger(buffer, header.firstRevision, offset + 24)
+  writeSafeInteger(buffer, header.timeMs, offset + 32)
+  buffer.writeUInt32LE(header.count, offset + 40)
+  buffer.writeUInt32LE(header.jump ? FLAG_JUMP : 0, offset + 44)
 }
 
 /**

@@ -6,16 +6,14 @@
  */
 import { WireWriter } from '@kv/protocol'
 import { FRAME_HEADER_BYTES } from '../log/frame.js'
+import { FrameSlab } from '../log/frame-slab.js'
 
-/** Small, because a slab lives for as long as any frame in it. */
-const SLAB_BYTES = 65_536
 const GATHER_BYTES_MIN = 4_096
 /** Memory to gather in that has grown beyond this is let go. */
 const GATHER_BYTES_MAX = 524_288
 
 export class FrameMemory {
-  private slab: Buffer = Buffer.alloc(0)
-  private usedBytes = 0
+  private readonly slab = new FrameSlab()
   private spare: Uint8Array | undefined
 
   /** For a new group, with headroom for the header of its frame. */
@@ -27,20 +25,9 @@ export class FrameMemory {
 
   /** The frame is complete: nothing more is written to it. Returns its bytes. */
   seal(writer: WireWriter): Buffer {
-    const frame = this.take(writer.position)
+    const frame = this.slab.take(writer.position)
     const former = writer.moveTo(frame)
     if (former.length <= GATHER_BYTES_MAX) this.spare = former
     return frame
-  }
-
-  private take(bytes: number): Buffer {
-    if (2 * bytes > SLAB_BYTES) return Buffer.allocUnsafeSlow(bytes)
-    if (this.usedBytes + bytes > this.slab.length) {
-      this.slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
-      this.usedBytes = 0
-    }
-    const start = this.usedBytes
-    this.usedBytes += bytes
-    return this.slab.subarray(start, this.usedBytes)
   }
 }
