@@ -1,22 +1,33 @@
 /**
  * A replica that follows a primary: it appends the primary's frames to its own log, byte for byte, and
- * says how far it has synced. Pure but for its ports: time, disks and connections are the owner's.
+ * says how far it has synced. One whose log can't be joined to the primary's is built anew from the
+ * primary's snapshot. Pure but for its ports: time, disks and connections are the owner's.
  *
  * It listens to one conversation at a time, that of the highest epoch it was greeted in; the owner
- * gives it a new one for each connection.
+ * gives it a new one for each connection, when nothing of the one before is under way any more.
+ *
+ *   greeting ──▶ cutting ──▶ following
+ *       └──▶ rebuilding ──▶ finishing ──▶ following        over: from anywhere
  */
 import type { EpochStart } from '../log/epoch-table.js'
 import type { LogFrame } from '../log/frame.js'
 import type { LogPosition } from '../log/position.js'
 import { continuationFault, isSamePosition, positionAfter } from '../log/position.js'
+import type { SnapshotBegin, SnapshotEnd } from '../snapshot/parts.js'
 import type { ToFollower, ToPrimary } from './messages.js'
 
 export interface FollowerPorts {
+  /** As it is now: a replica that was rebuilt has another log. */
   readonly log: {
     readonly last: LogPosition
     readonly epochs: readonly EpochStart[]
   }
-  /** Revision that the state holds already: nothing up to it can be cut. */
+  /** Number of this hosting of the copy. */
+  readonly hosting: number
+  /**
+   * Something up to here may be in the state, or in the overlay: it can't be cut. Of a replica that is
+   * catching up with its snapshot, that is the snapshot's end.
+   */
   appliedRevision(): number
   /** Cuts the log after a position; `onCut` must follow. */
   cut(after: LogPosition): void
@@ -24,21 +35,29 @@ export interface FollowerPorts {
   append(frame: LogFrame): void
   /** Everything up to here is committed and may be applied. */
   onCommit(revision: number): void
+  /** Begins a new replica from a snapshot, beside the one that is there. */
+  beginSnapshot(begin: SnapshotBegin): void
+  /** Takes a page of it in; `onPageTaken` must follow. Pages that wait are few. */
+  takePage(page: Buffer): void
+  /** Puts the new replica in the place of the old, durably; `onRebuilt` must follow. */
+  endSnapshot(end: SnapshotEnd): void
   send(message: ToPrimary): void
   /** The primary does not keep to the protocol, or its log is another one: this connection ends. */
   onBroken(reason: string): void
 }
 
-type Phase = 'greeting' | 'cutting' | 'following' | 'over'
+type Phase = 'greeting' | 'cutting' | 'following' | 'rebuilding' | 'finishing' | 'over'
 
 export class Follower {
   private readonly ports: FollowerPorts
   private epoch: number
   private phase: Phase = 'greeting'
+  private isGreeted = false
   /** The last frame taken, durable or not. */
   private taken: LogPosition
   private durableRevision: number
   private commitRevision = 0
+  private pagesTaken = 0
 
   /** `epoch` is the highest it has ever been greeted in: an older primary is not listened to. */
   constructor(epoch: number, ports: FollowerPorts) {
@@ -54,20 +73,35 @@ export class Follower {
 
   onMessage(message: ToFollower): void {
     if (this.phase === 'over') return
-    if (message.type === 'greet') this.onGreet(message.epoch)
-    else if (message.epoch !== this.epoch) this.break('a message of another epoch')
-    else if (message.type === 'cut') this.onCutAsked(message.after)
-    else if (this.phase !== 'following') this.break(`${message.type} before it has joined`)
-    else if (message.type === 'frame') this.onFrame(message.frame, message.commitRevision)
-    else this.learnCommit(message.revision)
+    if (message.type === 'greet') return this.onGreet(message.epoch)
+    if (!this.isGreeted) return this.break(`${message.type} before a greeting`)
+    if (message.epoch !== this.epoch) return this.break('a message of another epoch')
+    switch (message.type) {
+      case 'cut':
+        return this.onCutAsked(message.after)
+      case 'frame':
+        return this.onFrame(message.frame, message.commitRevision)
+      case 'commit':
+        return this.onCommitTold(message.revision)
+      case 'snapshotBegin':
+        return this.onSnapshotBegin(message.begin)
+      case 'snapshotPage':
+        if (this.phase !== 'rebuilding') return this.break('a page of no snapshot')
+        return this.ports.takePage(message.page)
+      case 'snapshotEnd':
+        if (this.phase !== 'rebuilding') return this.break('the end of no snapshot')
+        this.phase = 'finishing'
+        this.ports.endSnapshot(message.end)
+    }
   }
 
   private onGreet(epoch: number): void {
-    const { log } = this.ports
-    if (this.phase !== 'greeting') return this.break('a second greeting')
+    const { log, hosting } = this.ports
+    if (this.isGreeted) return this.break('a second greeting')
     if (epoch < this.epoch || epoch < log.last.epoch) return this.break('a primary of the past')
+    this.isGreeted = true
     this.epoch = epoch
-    this.ports.send({ type: 'state', epoch, last: log.last, epochs: log.epochs })
+    this.ports.send({ type: 'state', epoch, hosting, last: log.last, epochs: log.epochs })
   }
 
   private onCutAsked(after: LogPosition): void {
@@ -90,7 +124,29 @@ export class Follower {
 
   /** The log ends where it was asked to. */
   onCut(): void {
-    if (this.phase !== 'cutting') return
+    if (this.phase === 'cutting') this.join()
+  }
+
+  private onSnapshotBegin(begin: SnapshotBegin): void {
+    if (this.phase !== 'greeting') return this.break('a snapshot that it has no use for')
+    this.phase = 'rebuilding'
+    this.ports.beginSnapshot(begin)
+  }
+
+  /** A page is part of the new replica. */
+  onPageTaken(): void {
+    if (this.phase !== 'rebuilding' && this.phase !== 'finishing') return
+    this.pagesTaken += 1
+    this.ports.send({ type: 'snapshotTaken', epoch: this.epoch, pages: this.pagesTaken })
+  }
+
+  /** The new replica is in place, durably: its log begins where the snapshot did. */
+  onRebuilt(): void {
+    if (this.phase === 'finishing') this.join()
+  }
+
+  /** The log is a prefix of the primary's: frames follow. */
+  private join(): void {
     const { last } = this.ports.log
     this.phase = 'following'
     this.taken = last
@@ -99,6 +155,7 @@ export class Follower {
   }
 
   private onFrame(frame: LogFrame, commitRevision: number): void {
+    if (this.phase !== 'following') return this.break('a frame before it has joined')
     const fault = continuationFault(this.taken, frame)
     if (fault !== undefined) return this.break(fault)
     this.taken = positionAfter(frame)
@@ -108,10 +165,15 @@ export class Follower {
 
   /** A frame is synced. */
   onDurable(revision: number): void {
-    if (this.phase === 'over') return
+    if (this.phase !== 'following') return
     this.durableRevision = revision
     this.ports.send({ type: 'durable', epoch: this.epoch, revision })
     this.apply()
+  }
+
+  private onCommitTold(revision: number): void {
+    if (this.phase !== 'following') return this.break('a commit before it has joined')
+    this.learnCommit(revision)
   }
 
   private learnCommit(revision: number): void {
@@ -130,7 +192,9 @@ export class Follower {
     this.phase = 'over'
   }
 
-  private break(reason: string): void {
+  /** What arrived can't be used, and the conversation ends; another one may do better. */
+  break(reason: string): void {
+    if (this.phase === 'over') return
     this.phase = 'over'
     this.ports.onBroken(reason)
   }

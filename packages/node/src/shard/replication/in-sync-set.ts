@@ -7,30 +7,33 @@
  * its members holds everything that was acknowledged.
  */
 export interface StoredSet {
-  /** Grows with each change that the coordinator persists. */
+  /** Grows with each answer of the coordinator, also with one that leaves the members as they are. */
   readonly version: number
   readonly members: readonly number[]
 }
 
-export type SetChange = { readonly type: 'add' | 'remove'; readonly copy: number }
+export interface SetChange {
+  readonly type: 'add' | 'remove'
+  readonly copy: number
+  /** Which hosting of the copy is to be added; 0 for a removal. */
+  readonly hosting: number
+}
+
+/** What came of an answer; `refused` names the change that was asked for and not made. */
+export interface SetAnswer {
+  readonly refused: SetChange | undefined
+}
 
 export class InSyncSet {
   /** The primary's own copy: always a member. */
   readonly self: number
   private stored: StoredSet
   private asked: SetChange | undefined
-  private readonly wanted: SetChange[] = []
-  private readonly hasCaughtUp: (copy: number) => boolean
 
-  /**
-   * `hasCaughtUp` says whether a copy has everything that is committed at this moment: it is asked
-   * again when the turn of an addition comes, since more may have been committed while it waited.
-   */
-  constructor(self: number, stored: StoredSet, hasCaughtUp: (copy: number) => boolean) {
+  constructor(self: number, stored: StoredSet) {
     if (!stored.members.includes(self)) throw new Error(`copy ${self} is not in sync`)
     this.self = self
     this.stored = stored
-    this.hasCaughtUp = hasCaughtUp
   }
 
   get version(): number {
@@ -46,10 +49,13 @@ export class InSyncSet {
     return this.asked
   }
 
+  isMember(copy: number): boolean {
+    return this.stored.members.includes(copy)
+  }
+
   isRequired(copy: number): boolean {
     const { asked } = this
-    if (this.stored.members.includes(copy)) return true
-    return asked !== undefined && asked.type === 'add' && asked.copy === copy
+    return this.isMember(copy) || (asked?.type === 'add' && asked.copy === copy)
   }
 
   /** Copies that must hold a record before it counts. */
@@ -61,36 +67,22 @@ export class InSyncSet {
       : members
   }
 
-  /** Wants a copy in or out. Returns the change to ask for now, if nothing else is being asked. */
-  want(change: SetChange): SetChange | undefined {
-    for (let index = this.wanted.length - 1; index >= 0; index -= 1) {
-      if (this.wanted[index]!.copy === change.copy) this.wanted.splice(index, 1)
-    }
-    this.wanted.push(change)
-    return this.askNext()
+  /** The coordinator is being asked for this change. From now on a copy that joins is required. */
+  ask(change: SetChange): void {
+    if (this.asked !== undefined) throw new Error('a change of the set is asked for already')
+    this.asked = change
   }
 
   /**
-   * The coordinator has persisted this set; an older one changes nothing. Returns the next change to
-   * ask for.
+   * The coordinator has persisted this set, which ends the change that was asked for. An older one
+   * says nothing: `undefined`.
    */
-  onStored(stored: StoredSet): SetChange | undefined {
+  onStored(stored: StoredSet): SetAnswer | undefined {
     if (stored.version <= this.stored.version) return undefined
+    const { asked } = this
     this.stored = stored
     this.asked = undefined
-    return this.askNext()
-  }
-
-  private askNext(): SetChange | undefined {
-    while (this.asked === undefined) {
-      const next = this.wanted.shift()
-      if (next === undefined) return undefined
-      const isMember = this.stored.members.includes(next.copy)
-      if (next.copy === this.self || isMember === (next.type === 'add')) continue
-      if (next.type === 'add' && !this.hasCaughtUp(next.copy)) continue
-      this.asked = next
-      return next
-    }
-    return undefined
+    const isRefused = asked !== undefined && this.isMember(asked.copy) !== (asked.type === 'add')
+    return { refused: isRefused ? asked : undefined }
   }
 }

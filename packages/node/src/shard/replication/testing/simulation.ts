@@ -9,6 +9,8 @@ import { crc32 } from 'node:zlib'
 import type { LogFrame } from '../../log/frame.js'
 import { lastRevisionOf } from '../../log/frame.js'
 import type { LogPosition } from '../../log/position.js'
+import { LOG_START } from '../../log/position.js'
+import type { SnapshotPart, SnapshotSource } from '../../snapshot/parts.js'
 import { Follower } from '../follower.js'
 import type { SetChange, StoredSet } from '../in-sync-set.js'
 import type { ToFollower, ToPrimary } from '../messages.js'
@@ -55,7 +57,6 @@ export class Simulation {
   private readonly links = new Map<number, Link>()
   private requests: Request[] = []
   private answers: { readonly epoch: number; readonly stored: StoredSet }[] = []
-  private readonly unfit = new Set<number>()
   /** By revision: what was committed there, as any copy saw it first. */
   private readonly truth = new Map<number, string>()
   private acknowledgedRevision = 0
@@ -136,6 +137,7 @@ export class Simulation {
       body,
       checksum: crc32(Buffer.from(`${this.epoch} ${end.checksum} ${text}`)),
     }
+    this.replicator?.onAppending(frame)
     copy.disk.append(frame)
   }
 
@@ -168,7 +170,6 @@ export class Simulation {
       }),
     )
     if (copy === undefined) return
-    if (this.unfit.has(copy.id) && !this.rebuild(copy)) return
     const link: Link = { toFollower: [], toPrimary: [] }
     this.links.set(copy.id, link)
     // What an earlier connection left to be synced ends up in the log, or not, before the next.
@@ -177,23 +178,37 @@ export class Simulation {
     this.replicator.connect(copy.id)
   }
 
-  /** A snapshot of what is committed, once the copy is surely not in the set. */
-  private rebuild(copy: Copy): boolean {
-    if (this.stored.members.includes(copy.id) || this.requests.length > 0) return false
+  private snapshot(start: LogPosition): SnapshotSource {
+    const parts: SnapshotPart[] = [
+      { type: 'snapshotBegin', begin: { start, epochs: [], sessionFloor: 0 } },
+      {
+        type: 'snapshotEnd',
+        end: { revision: start.revision, timeMs: 0, sessions: 0, entries: 0, checksum: 0 },
+      },
+    ]
+    return {
+      next: (onPart) => {
+        const part = parts.shift()
+        if (part !== undefined) onPart(part)
+      },
+      close: () => undefined,
+    }
+  }
+
+  private rebuild(copy: Copy, upTo: LogPosition): void {
     const { disk } = this.copies[this.primary]!
-    const commit = this.replicator?.commitRevision ?? 0
-    const frames = disk.frames.filter((frame) => lastRevisionOf(frame) <= commit)
+    const frames = disk.frames.filter((frame) => lastRevisionOf(frame) <= upTo.revision)
     copy.disk.frames = [...frames]
     copy.disk.unsynced = []
-    copy.disk.appliedRevision = frames.length === 0 ? 0 : lastRevisionOf(frames.at(-1)!)
-    this.unfit.delete(copy.id)
+    copy.disk.appliedRevision = upTo.revision
     this.rebuilt += 1
-    return true
   }
 
   private followerOf(copy: Copy, link: Link): Follower {
+    let start = LOG_START
     const follower: Follower = new Follower(copy.epoch, {
       log: copy.disk,
+      hosting: 1,
       appliedRevision: () => copy.disk.appliedRevision,
       cut: (after) => {
         copy.disk.cut(after)
@@ -201,6 +216,14 @@ export class Simulation {
       },
       append: (frame) => copy.disk.append(frame),
       onCommit: (revision) => this.apply(copy, revision),
+      beginSnapshot: (begin) => {
+        start = begin.start
+      },
+      takePage: () => follower.onPageTaken(),
+      endSnapshot: () => {
+        this.rebuild(copy, start)
+        follower.onRebuilt()
+      },
       send: (message) => {
         copy.epoch = follower.highestEpoch
         link.toPrimary.push(message)
@@ -263,22 +286,18 @@ export class Simulation {
     copy.disk.crash(copy.disk.unsynced.length)
     this.canServe = false
     const { epoch } = this
-    this.replicator = new Replicator(epoch, id, this.stored, {
+    const options = { epoch, self: id, inSync: this.stored, minInSync: 1 }
+    this.replicator = new Replicator(options, {
       log: copy.disk,
-      findPosition: (to, revision) => {
-        this.replicator?.onPosition(to, copy.disk.positionAtOrBefore(revision))
-      },
-      read: (to, from) => {
+      findPosition: (_to, revision, onFound) => onFound(copy.disk.positionAtOrBefore(revision)),
+      read: (_to, from, onRead) => {
         const frames = copy.disk.frames.filter((frame) => lastRevisionOf(frame) >= from)
-        this.replicator?.onRead(to, frames.slice(0, 3))
+        onRead(frames.slice(0, 3))
       },
+      openSnapshot: (_to, start) => this.snapshot(start),
       send: (to, message) => this.links.get(to)?.toFollower.push(message),
       ask: (change, version) => this.requests.push({ epoch, change, version }),
       onCommit: (revision) => this.onCommit(copy, revision),
-      onUnfit: (to) => {
-        this.unfit.add(to)
-        this.cutLink(to)
-      },
       onBroken: (to, reason) => {
         throw new Error(`primary: copy ${to}: ${reason}`)
       },
