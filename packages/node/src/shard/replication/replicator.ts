@@ -7,65 +7,22 @@
  * to this one is rebuilt from a snapshot. A follower that has caught up is asked into the in-sync set;
  * one that is lost or silent, out of it. Pure but for its ports: time is told by `onTick`.
  */
-import type { EpochStart } from '../log/epoch-table.js'
 import type { LogFrame } from '../log/frame.js'
 import { FRAME_HEADER_BYTES, lastRevisionOf } from '../log/frame.js'
 import type { LogPosition } from '../log/position.js'
 import { isSamePosition, positionAfter } from '../log/position.js'
-import type { SnapshotPart, SnapshotSource } from '../snapshot/parts.js'
+import type { SnapshotPart } from '../snapshot/parts.js'
 import type { SetChange, StoredSet } from './in-sync-set.js'
 import { InSyncSet } from './in-sync-set.js'
 import { LostCopies } from './lost-copies.js'
-import type { ToFollower, ToPrimary } from './messages.js'
+import type { ToPrimary } from './messages.js'
 import { Peer } from './peer.js'
+import type { ReplicatorOptions, ReplicatorPorts } from './replicator-ports.js'
 import { sharedPrefix } from './shared-prefix.js'
 import { CONVERSATION_SILENT_MS_MAX, FOLLOWER_SILENT_MS_MAX, Silence } from './silence.js'
 
 /** A change that was refused is not asked for again at once: what it was refused for takes time. */
 const ASK_AGAIN_MS = 250
-
-export interface ReplicatorOptions {
-  readonly epoch: number
-  /** The primary's own copy. */
-  readonly self: number
-  readonly inSync: StoredSet
-  /** While fewer copies are in sync, nothing but the start of the epoch is committed. */
-  readonly minInSync: number
-}
-
-export interface ReplicatorPorts {
-  /** The durable log of this copy. */
-  readonly log: {
-    readonly last: LogPosition
-    readonly epochs: readonly EpochStart[]
-  }
-  /**
-   * Finds the last frame at or before a revision: `undefined` if the log begins later. What it finds
-   * after the copy's connection has ended is not listened to.
-   */
-  findPosition(
-    copy: number,
-    revision: number,
-    onFound: (after: LogPosition | undefined) => void,
-  ): void
-  /**
-   * Reads frames that follow each other, from a revision on, some or none: `undefined` if the log no
-   * longer has them.
-   */
-  read(
-    copy: number,
-    fromRevision: number,
-    onRead: (frames: readonly LogFrame[] | undefined) => void,
-  ): void
-  /** Begins a snapshot whose log goes on after `start`, which is the last frame committed now. */
-  openSnapshot(copy: number, start: LogPosition): SnapshotSource
-  send(copy: number, message: ToFollower): void
-  /** Asks the coordinator to persist another set; `onStored` follows, or never if it is gone. */
-  ask(change: SetChange, version: number): void
-  onCommit(revision: number): void
-  /** The follower keeps to no protocol, or says nothing any more: its connection must end. */
-  onBroken(copy: number, reason: string): void
-}
 
 export class Replicator {
   readonly epoch: number
