@@ -1,11 +1,12 @@
 /**
  * The body of a batch: what the coordinator carries from client to child without reading it.
  *
- * Three kinds, each one array:
+ * Four kinds, each one array:
  * - reads `[0, calls]`
  * - writes `[1, first sequence number, low-water mark, calls]`: the calls' sequence numbers are
  *   consecutive, so that none is paid for per call
  * - resent writes `[2, low-water mark, sequence numbers, calls]`: each keeps the number it had
+ * - replica reads `[3, calls]`: reads that a backup may answer too
  *
  * The low-water mark says: every call of this client up to this number has been answered, and its
  * result may be forgotten.
@@ -18,10 +19,10 @@ import { MESSAGE_TAGS } from './messages.js'
 import { WireReader } from './wire-reader.js'
 import { WireWriter } from './wire-writer.js'
 
-const BODY_TAGS = { reads: 0, writes: 1, resends: 2 } as const
+const BODY_TAGS = { reads: 0, writes: 1, resends: 2, replicaReads: 3 } as const
 
 export type BatchHead =
-  | { readonly kind: 'reads' }
+  | { readonly kind: 'reads' | 'replicaReads' }
   | { readonly kind: 'writes'; readonly firstSequence: number; readonly lowWater: number }
   | { readonly kind: 'resends'; readonly sequences: readonly number[]; readonly lowWater: number }
 
@@ -68,8 +69,9 @@ export function encodeBatch(
 function writeHead(writer: WireWriter, head: BatchHead, callCount: number): void {
   switch (head.kind) {
     case 'reads':
+    case 'replicaReads':
       writer.array(2)
-      writer.integer(BODY_TAGS.reads)
+      writer.integer(BODY_TAGS[head.kind])
       break
     case 'writes':
       writer.array(4)
@@ -92,20 +94,22 @@ export class BatchBody {
   readonly kind: BatchHead['kind']
   readonly callCount: number
   readonly lowWater: number
+  /** Whether all calls are reads, in a batch of their own. */
+  readonly isOfReads: boolean
   private readonly firstSequence: number
   private readonly sequences: readonly number[] | undefined
   private readonly reader: WireReader
   private position = 0
 
   constructor(bytes: Uint8Array) {
-    const reads = bytes[1] === BODY_TAGS.reads
+    const reads = bytes[1] === BODY_TAGS.reads || bytes[1] === BODY_TAGS.replicaReads
     // Keys of reads are not kept; those of writes live on in the overlay.
     this.reader = new WireReader(bytes, { shareText: reads })
     const fields = this.reader.array(4)
-    const tag = this.reader.unsigned()
-    this.kind = kindOf(tag, fields)
+    this.kind = kindOf(this.reader.unsigned(), fields)
+    this.isOfReads = this.kind === 'reads' || this.kind === 'replicaReads'
     this.firstSequence = this.kind === 'writes' ? this.reader.unsigned() : 0
-    this.lowWater = this.kind === 'reads' ? 0 : this.reader.unsigned()
+    this.lowWater = this.isOfReads ? 0 : this.reader.unsigned()
     this.sequences = this.kind === 'resends' ? this.readSequences() : undefined
     this.callCount = this.reader.array(BATCH_CALLS_MAX)
     if (this.sequences !== undefined && this.sequences.length !== this.callCount) {
@@ -119,16 +123,16 @@ export class BatchBody {
     return Array.from({ length: count }, () => this.reader.unsigned())
   }
 
-  /** Sequence number of the call at `position`; 0 in a batch of reads. */
+  /** Sequence number of the call at `position`; 0 in a batch of either kind of reads. */
   sequenceAt(position: number): number {
-    if (this.kind === 'reads') return 0
+    if (this.isOfReads) return 0
     return this.sequences?.[position] ?? this.firstSequence + position
   }
 
   /** The next call, `callCount` times. */
   next(): Call {
     this.position += 1
-    const call = this.kind === 'reads' ? readReadCall(this.reader) : readWriteCall(this.reader)
+    const call = this.isOfReads ? readReadCall(this.reader) : readWriteCall(this.reader)
     if (this.position === this.callCount) this.reader.finish()
     return call
   }
@@ -138,5 +142,6 @@ function kindOf(tag: number, fields: number): BatchHead['kind'] {
   if (tag === BODY_TAGS.reads && fields === 2) return 'reads'
   if (tag === BODY_TAGS.writes && fields === 4) return 'writes'
   if (tag === BODY_TAGS.resends && fields === 4) return 'resends'
+  if (tag === BODY_TAGS.replicaReads && fields === 2) return 'replicaReads'
   throw protocolError(`no batch has kind ${tag} with ${fields} fields`)
 }

@@ -27,7 +27,7 @@ const refused = expect.objectContaining({ name: 'KvError', code: 'PROTOCOL' }) a
 function batchOf(head: BatchHead, keys: readonly string[]): Uint8Array {
   const calls = new WireWriter(0, BATCH_HEADROOM_BYTES)
   for (const key of keys) {
-    if (head.kind === 'reads') writeReadCall(calls, { type: 'get', key })
+    if (!('lowWater' in head)) writeReadCall(calls, { type: 'get', key })
     else writeWriteCall(calls, { type: 'delete', key })
   }
   return encodeBatch(envelope, head, keys.length, calls).slice()
@@ -51,9 +51,9 @@ const keys = fc.array(fc.string({ unit: 'binary', minLength: 1, maxLength: 30 })
 describe('batch: the body', () => {
   test('batch: any reads → come back in order, without sequence numbers', () => {
     fc.assert(
-      fc.property(keys, (asked) => {
-        const body = bodyOf(batchOf({ kind: 'reads' }, asked))
-        expect(body.kind).toBe('reads')
+      fc.property(keys, fc.constantFrom('reads', 'replicaReads'), (asked, kind) => {
+        const body = bodyOf(batchOf({ kind }, asked))
+        expect(body).toMatchObject({ kind, isOfReads: true })
         expect(body.lowWater).toBe(0)
         expect(body.sequenceAt(asked.length - 1)).toBe(0)
         expect(callsOf(body)).toEqual(asked.map((key) => ({ type: 'get', key })))
@@ -120,11 +120,13 @@ describe('batch: the body', () => {
     expect(seen(batchOf({ kind: 'reads' }, asked))).toEqual([0, asked])
     expect(seen(batchOf(writes, asked))).toEqual([1, 7, 6, asked])
     expect(seen(batchOf(resends, asked))).toEqual([2, 2, [3, 5], asked])
+    expect(seen(batchOf({ kind: 'replicaReads' }, asked))).toEqual([3, asked])
   })
 
   test.each([
     ['no bytes', ''],
-    ['an unknown kind', '92 03 91 a1 61'],
+    ['an unknown kind', '92 04 91 a1 61'],
+    ['replica reads with fields of writes', '94 03 01 01 91 a1 61'],
     ['reads with fields of writes', '94 00 01 01 91 a1 61'],
     ['writes with fields of reads', '92 01 91 a1 61'],
     ['no calls', '92 00 90'],
@@ -143,7 +145,9 @@ describe('batch: the body', () => {
   })
 
   test('batch: a write among reads → PROTOCOL', () => {
-    expect(() => new BatchBody(Buffer.from('9200919211a161', 'hex')).next()).toThrow(refused)
+    for (const hex of ['9200919211a161', '9203919211a161']) {
+      expect(() => new BatchBody(Buffer.from(hex, 'hex')).next()).toThrow(refused)
+    }
   })
 
   test('batch: any body cut or changed at any byte → calls or PROTOCOL, nothing else', () => {
@@ -156,12 +160,14 @@ describe('batch: the body', () => {
         throw error
       }
     }
-    const heads = fc.constantFrom<BatchHead['kind']>('reads', 'writes', 'resends')
+    const heads = fc.constantFrom('reads', 'writes', 'resends', 'replicaReads')
     const flips = fc.integer({ min: 1, max: 255 })
     fc.assert(
       fc.property(heads, keys, flips, (kind, asked, flip) => {
         const sequences = asked.map((_, index) => index)
-        const head = { kind, firstSequence: 1, lowWater: 0, sequences } as BatchHead
+        const head = (
+          kind.endsWith('eads') ? { kind } : { kind, firstSequence: 1, lowWater: 0, sequences }
+        ) as BatchHead
         const message = decodeClientMessage(batchOf(head, asked))
         assert(message.type === 'batch')
         for (let index = 0; index < message.body.length; index += 1) {

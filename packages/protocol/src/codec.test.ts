@@ -22,6 +22,10 @@ const topologies: fc.Arbitrary<Topology> = fc.nat({ max: 5 }).chain((power) => {
     children: fc.array(fc.record({ id: count, port: fc.nat({ max: 65_535 }) }), { maxLength: 5 }),
     primaries: byShard,
     epochs: byShard,
+    backups: fc.oneof(
+      fc.constant([]),
+      fc.array(fc.array(count, { maxLength: 3 }), { minLength: shardCount, maxLength: shardCount }),
+    ),
   })
 })
 
@@ -158,11 +162,12 @@ describe('codec: whole messages', () => {
       children: [{ id: 1, port: 7_401 }],
       primaries: [1, 0],
       epochs: [3, 4],
+      backups: [[2, 3], []],
     }
     const limits = { valueBytesMax: 1, messageBytesMax: 2, inFlightBytesMax: 3 }
     const welcome = encode({
       type: 'welcome',
-      protocolVersion: 1,
+      protocolVersion: 2,
       clusterId: 'c',
       clientId: 5,
       secret: Uint8Array.of(9),
@@ -171,12 +176,12 @@ describe('codec: whole messages', () => {
     })
     expect(unpack(welcome)).toEqual([
       65,
-      1,
+      2,
       'c',
       5,
       Uint8Array.of(9),
       [1, 2, 3],
-      [7, 2, [[1, 7_401]], [1, 0], [3, 4]],
+      [7, 2, [[1, 7_401]], [1, 0], [3, 4], [[2, 3], []]],
     ])
   })
 
@@ -286,15 +291,27 @@ describe('codec: bytes that are no message', () => {
   })
 
   test.each([
-    ['no shards', '92 42 95 01 00 90 90 90'],
-    ['three shards', '92 42 95 01 03 90 93 01 01 01 93 01 01 01'],
-    ['more shards than may be', '92 42 95 01 cd 20 00 90 90 90'],
-    ['9 Peta shards', '92 42 95 01 cf 00 10 00 00 00 00 00 00 90 90 90'],
-    ['fewer primaries than shards', '92 42 95 01 02 90 91 01 92 01 01'],
-    ['more epochs than shards', '92 42 95 01 01 90 91 01 92 01 01'],
-    ['more children than may be', `92 42 95 01 01 dc 01 01 ${'92 01 00'.repeat(257)} 91 01 91 01`],
+    ['no shards', '92 42 96 01 00 90 90 90 90'],
+    ['three shards', '92 42 96 01 03 90 93 01 01 01 93 01 01 01 90'],
+    ['more shards than may be', '92 42 96 01 cd 20 00 90 90 90 90'],
+    ['9 Peta shards', '92 42 96 01 cf 00 10 00 00 00 00 00 00 90 90 90 90'],
+    ['fewer primaries than shards', '92 42 96 01 02 90 91 01 92 01 01 90'],
+    ['more epochs than shards', '92 42 96 01 01 90 91 01 92 01 01 90'],
+    [
+      'more children than may be',
+      `92 42 96 01 01 dc 01 01 ${'92 01 00'.repeat(257)} 91 01 91 01 90`,
+    ],
+    ['no word of backups', '92 42 95 01 01 91 92 01 00 91 01 91 01'],
+    ['backups of one shard of two', '92 42 96 01 02 90 92 01 01 92 01 01 91 90'],
+    ['backups of more shards than it has', '92 42 96 01 01 90 91 01 91 01 92 90 90'],
+    [
+      'more backups than children may be',
+      `92 42 96 01 01 90 91 01 91 01 91 dc 01 01 ${'02'.repeat(257)}`,
+    ],
+    ['a backup that is none', '92 42 96 01 01 90 91 01 91 01 91 91 c0'],
   ])('codec: a topology of %s → PROTOCOL', (_, hex) => {
-    expect(accepts(decodeNodeMessage, '92 42 95 01 01 91 92 01 00 91 01 91 01')).toBe(true)
+    expect(accepts(decodeNodeMessage, '92 42 96 01 01 91 92 01 00 91 01 91 01 90')).toBe(true)
+    expect(accepts(decodeNodeMessage, '92 42 96 01 01 90 91 01 91 01 91 91 02')).toBe(true)
     expect(accepts(decodeNodeMessage, hex)).toBe(false)
   })
 })

@@ -7,7 +7,7 @@
  */
 
 /** Version of the wire protocol. Client and node must agree on it exactly. */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 /** Longest key, in bytes of UTF-8. Fits an LMDB key with 8 KiB pages, expiry index included. */
 export const KEY_BYTES_MAX = 2_048

@@ -135,7 +135,7 @@ describe('protocol document: vectors', () => {
     const { calls, ...head } = meaningOf(notation) as BatchHead & { readonly calls: Call[] }
     const writer = new WireWriter(0, BATCH_HEADROOM_BYTES)
     for (const call of calls) {
-      if (head.kind === 'reads') writeReadCall(writer, call as ReadCall)
+      if (!('lowWater' in head)) writeReadCall(writer, call as ReadCall)
       else writeWriteCall(writer, call)
     }
     const envelope = { id: 1, child: 1, topologyVersion: 1, remainingMs: 1 }

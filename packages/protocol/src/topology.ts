@@ -29,10 +29,15 @@ export interface Topology {
   readonly primaries: readonly number[]
   /** By shard: the epoch of that primary. */
   readonly epochs: readonly number[]
+  /**
+   * By shard: the children that host a copy in sync as backup, and may answer replica reads. Empty
+   * if no shard has any.
+   */
+  readonly backups: readonly (readonly number[])[]
 }
 
 export function writeTopology(writer: WireWriter, topology: Topology): void {
-  writer.array(5)
+  writer.array(6)
   writer.integer(topology.version)
   writer.integer(topology.shardCount)
   writer.array(topology.children.length)
@@ -43,10 +48,12 @@ export function writeTopology(writer: WireWriter, topology: Topology): void {
   }
   writeIntegers(writer, topology.primaries)
   writeIntegers(writer, topology.epochs)
+  writer.array(topology.backups.length)
+  for (const children of topology.backups) writeIntegers(writer, children)
 }
 
 export function readTopology(reader: WireReader): Topology {
-  reader.tuple(5)
+  reader.tuple(6)
   const version = reader.unsigned()
   const shardCount = readShardCount(reader)
   const children = Array.from({ length: reader.array(CHILDREN_MAX) }, () => {
@@ -55,7 +62,8 @@ export function readTopology(reader: WireReader): Topology {
   })
   const primaries = readIntegers(reader, shardCount)
   const epochs = readIntegers(reader, shardCount)
-  return { version, shardCount, children, primaries, epochs }
+  const backups = readBackups(reader, shardCount)
+  return { version, shardCount, children, primaries, epochs, backups }
 }
 
 /** Everything by shard has this length, so it is checked before anything is read for it. */
@@ -74,4 +82,14 @@ function writeIntegers(writer: WireWriter, values: readonly number[]): void {
 function readIntegers(reader: WireReader, count: number): number[] {
   reader.tuple(count)
   return Array.from({ length: count }, () => reader.unsigned())
+}
+
+function readBackups(reader: WireReader, shardCount: number): number[][] {
+  const count = reader.array(shardCount)
+  if (count !== 0 && count !== shardCount) {
+    throw protocolError(`backups of ${count} shards where there are ${shardCount}`)
+  }
+  return Array.from({ length: count }, () =>
+    Array.from({ length: reader.array(CHILDREN_MAX) }, () => reader.unsigned()),
+  )
 }

@@ -72,6 +72,7 @@ const HEADS: readonly BatchHead[] = [
 export const BODIES: readonly Uint8Array[] = [
   bodyOf({ kind: 'reads' }, READS),
   ...READS.map((call) => bodyOf({ kind: 'reads' }, [call])),
+  bodyOf({ kind: 'replicaReads' }, READS),
   ...HEADS.map((head) => bodyOf(head, WRITES)),
   ...WRITES.map((call) => bodyOf(WRITES_OF_ONE_CALL, [call])),
 ]
@@ -102,7 +103,7 @@ export function bodyOf(head: BatchHead, calls: readonly Call[]): Uint8Array {
   const writer = new WireWriter(4_096)
   writer.position = BATCH_HEADROOM_BYTES
   for (const call of calls) {
-    if (head.kind === 'reads') writeReadCall(writer, call as ReadCall)
+    if (!('lowWater' in head)) writeReadCall(writer, call as ReadCall)
     else writeWriteCall(writer, call)
   }
   const routing = { id: 1, child: 1, topologyVersion: 0, remainingMs: 1 }

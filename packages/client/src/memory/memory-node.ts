@@ -191,6 +191,7 @@ const TOPOLOGY: Topology = {
   children: [{ id: CHILD, port: 0 }],
   primaries: Array.from({ length: SHARD_COUNT }, () => CHILD),
   epochs: Array.from({ length: SHARD_COUNT }, () => EPOCH),
+  backups: [],
 }
 
 function reply(positions: readonly number[], answers: WireWriter): Uint8Array {

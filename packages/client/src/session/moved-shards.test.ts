@@ -278,6 +278,7 @@ test('another cluster after a reconnect: unsent calls → routed by its topology
     children: [{ id: 7, port: 0 }],
     primaries: [7],
     epochs: [1],
+    backups: [],
   })
   node.cut()
   await settle()

@@ -217,7 +217,7 @@ test('another version of the protocol → PROTOCOL, no more attempts', async () 
   await settle()
   node.link.send({
     type: 'welcome',
-    protocolVersion: 2,
+    protocolVersion: 9,
     clusterId: 'c',
     clientId: 1,
     secret: Uint8Array.of(1),
@@ -226,7 +226,7 @@ test('another version of the protocol → PROTOCOL, no more attempts', async () 
   })
   await expect(connected).rejects.toMatchObject({
     code: 'PROTOCOL',
-    message: expect.stringContaining('speaks version 2'),
+    message: expect.stringContaining('speaks version 9'),
   })
   expect(kv.status).toBe('closed')
 })

@@ -23,6 +23,7 @@ import {
   isReadCall,
   MOVED,
   NO_CHILD,
+  PROTOCOL_VERSION,
   writeFault,
   WireWriter,
   writePartReplyHead,
@@ -118,6 +119,7 @@ export class FakeNode {
       children: Array.from({ length: children }, (_, index) => ({ id: index + 1, port: 0 })),
       primaries: Array.from({ length: shardCount }, (_, shard) => 1 + (shard % children)),
       epochs: Array.from({ length: shardCount }, () => 1),
+      backups: [],
     }
     this.servedSince = Array.from({ length: shardCount }, () => 1)
   }
@@ -178,7 +180,7 @@ export class FakeNode {
     link.clientId = former === 0 ? this.nextClientId++ : former
     link.send({
       type: 'welcome',
-      protocolVersion: 1,
+      protocolVersion: PROTOCOL_VERSION,
       clusterId: this.clusterId,
       clientId: link.clientId,
       secret: Uint8Array.of(7, 7),

@@ -154,7 +154,7 @@ export class Host {
   private openConnection(id: number, clientId: number): void {
     const connection = new Connection(id, clientId)
     const reads = new ReadLane(connection, {
-      shardFor: (call) => this.shardFor(call),
+      copyFor: (call) => this.shardFor(call),
       now: () => this.clock.now(),
       send: (to, batchId, final, message) => {
         this.send(to, batchId, { final, message })
@@ -213,7 +213,7 @@ export class Host {
     if (client === undefined) return
     try {
       const body = new BatchBody(frame.body)
-      if (body.kind === 'reads') client.reads.take({ id: frame.batchId, body })
+      if (body.isOfReads) client.reads.take({ id: frame.batchId, body })
       else this.onWrites(client.connection, frame, body)
     } catch (error) {
       this.endBatch(client.connection, frame.batchId, error)

@@ -1,10 +1,10 @@
-import type { BatchBody, ReadCall } from '@kv/protocol'
-import { KvError } from '@kv/protocol'
+import type { ReadCall } from '@kv/protocol'
+import { BatchBody, KvError } from '@kv/protocol'
 import { describe, expect, test } from 'vitest'
 import { Connection, UNREAD_BYTES_MAX } from './connection.js'
 import { ReadLane } from './read-lane.js'
 import type { ReadReply } from './testing/batches.js'
-import { cutBody, gather, readReply, reads, readsBody } from './testing/batches.js'
+import { bodyOf, cutBody, gather, readReply, reads, readsBody } from './testing/batches.js'
 import { FakeShard, LARGE_BYTES, until } from './testing/fake-shard.js'
 
 const WHOLE = { shard: 0, from: '', to: undefined }
@@ -14,15 +14,16 @@ function get(key: string): ReadCall {
   return { type: 'get', key }
 }
 
-function start(options: { readonly isServed?: boolean } = {}) {
-  const { isServed = true } = options
+function start(options: { readonly isServed?: boolean; readonly isBackup?: boolean } = {}) {
+  const { isServed = true, isBackup = false } = options
   const shard = new FakeShard()
   const connection = new Connection(1, 2)
   const clock = { nowMs: 1_000 }
   const messages: { batchId: number; bytes: number; message: Uint8Array }[] = []
   const errors: { batchId: number; error: unknown }[] = []
   const lane = new ReadLane(connection, {
-    shardFor: () => (isServed ? shard.asShard : undefined),
+    copyFor: (_call, kind) =>
+      isServed && (!isBackup || kind === 'replicaReads') ? shard.asShard : undefined,
     now: () => clock.nowMs,
     send: (to, batchId, _final, message) => {
       to.sent(message.length)
@@ -49,6 +50,24 @@ function start(options: { readonly isServed?: boolean } = {}) {
     )
   return { shard, connection, clock, messages, errors, take, replies, isDone, answersTo }
 }
+
+describe('read lane: replica reads', () => {
+  test('of a copy in sync → answered; an ordinary read of it → moved', () => {
+    const lane = start({ isBackup: true })
+    lane.take(1, new BatchBody(bodyOf({ kind: 'replicaReads' }, [get('a'), COUNT])))
+    lane.take(2, reads([get('a')]))
+    expect(lane.answersTo(1)).toEqual(['a', 'count'])
+    expect(lane.answersTo(2)).toEqual(['MOVED not-applied'])
+  })
+
+  test('keys to be sorted first → as of any copy', async () => {
+    const lane = start({ isBackup: true })
+    lane.shard.unsorted = 4
+    lane.take(1, new BatchBody(bodyOf({ kind: 'replicaReads' }, [get('a'), COUNT])))
+    await until(() => lane.isDone(1))
+    expect(lane.answersTo(1)).toEqual(['a', 'count'])
+  })
+})
 
 describe('read lane: a batch', () => {
   test('common → answered in the turn it came, in one message, in call order', () => {

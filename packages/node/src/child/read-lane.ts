@@ -8,7 +8,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { BatchBody, ReadCall } from '@kv/protocol'
 import { MOVED_ANSWER, unreadable, writeAnswer } from '../shard/answer.js'
-import type { Shard } from '../shard/shard.js'
+import type { ReadableCopy } from '../shard/committed-reads.js'
 import type { Connection } from './connection.js'
 import { PART_BYTES_SOFT, Reply } from './reply.js'
 
@@ -21,7 +21,8 @@ export interface ReadBatch {
 }
 
 export interface ReadLanePorts {
-  shardFor(call: ReadCall): Shard | undefined
+  /** The copy that may answer a call of such a batch; none: the call is answered «moved». */
+  copyFor(call: ReadCall, kind: BatchBody['kind']): ReadableCopy | undefined
   now(): number
   send(connection: Connection, batchId: number, final: boolean, message: Uint8Array): void
   /** The client broke the protocol with this batch. */
@@ -66,14 +67,14 @@ export class ReadLane {
     const nowMs = this.ports.now()
     for (let position = 0; position < body.callCount; position += 1) {
       const call = body.next()
-      if (needsOrder(call, this.ports) || reply.bytes > PART_BYTES_SOFT) {
+      if (this.needsOrder(call as ReadCall, body.kind) || reply.bytes > PART_BYTES_SOFT) {
         const answered = Array.from({ length: position }, (_, index) => index)
         if (position > 0) this.send(id, false, reply.part(answered, false))
         this.isBusy = true
         void this.work({ id, body }, position, call as ReadCall)
         return true
       }
-      this.answerCall(call as ReadCall, nowMs, reply)
+      this.answerCall(call as ReadCall, body.kind, nowMs, reply)
     }
     this.send(id, true, reply.full(body.callCount))
     return true
@@ -101,11 +102,11 @@ export class ReadLane {
       let nowMs = this.ports.now()
       while (position < body.callCount && answered.length < SLICE_CALLS) {
         call ??= body.next() as ReadCall
-        if (needsOrder(call, this.ports)) {
-          await this.sort(call)
+        if (this.needsOrder(call, body.kind)) {
+          await this.sort(call, body.kind)
           nowMs = this.ports.now()
         }
-        this.answerCall(call, nowMs, reply)
+        this.answerCall(call, body.kind, nowMs, reply)
         call = undefined
         answered.push(position)
         position += 1
@@ -117,26 +118,28 @@ export class ReadLane {
     } while (position < body.callCount)
   }
 
-  private async sort(call: ReadCall): Promise<void> {
-    for (;;) {
-      const shard = this.ports.shardFor(call)
-      if (shard === undefined || !shard.sortSome()) return
-      await nextTurn()
-    }
+  /** Whether the call reads in key order from a copy that has unsorted keys. */
+  private needsOrder(call: ReadCall, kind: BatchBody['kind']): boolean {
+    if (call.type !== 'scan' && call.type !== 'count') return false
+    return this.ports.copyFor(call, kind)?.sortSome() === true
   }
 
-  private answerCall(call: ReadCall, nowMs: number, reply: Reply): void {
-    const shard = this.ports.shardFor(call)
-    if (shard === undefined) {
+  private async sort(call: ReadCall, kind: BatchBody['kind']): Promise<void> {
+    while (this.needsOrder(call, kind)) await nextTurn()
+  }
+
+  private answerCall(call: ReadCall, kind: BatchBody['kind'], nowMs: number, reply: Reply): void {
+    const copy = this.ports.copyFor(call, kind)
+    if (copy === undefined) {
       writeAnswer(reply.writer, MOVED_ANSWER)
       return
     }
     const start = reply.writer.position
     try {
-      shard.read(call, nowMs, reply.writer)
+      copy.read(call, nowMs, reply.writer)
     } catch (error) {
       reply.writer.position = start
-      writeAnswer(reply.writer, unreadable(shard.id, error))
+      writeAnswer(reply.writer, unreadable(copy.id, error))
     }
   }
 
@@ -171,10 +174,4 @@ export class ReadLane {
       this.answer(this.waiting.shift() as ReadBatch)
     }
   }
-}
-
-/** Whether the call reads in key order from a shard that has unsorted keys. */
-function needsOrder(call: { readonly type: string }, ports: ReadLanePorts): boolean {
-  if (call.type !== 'scan' && call.type !== 'count') return false
-  return ports.shardFor(call as ReadCall)?.sortSome() === true
 }

@@ -6,7 +6,8 @@ import { closedShard } from './shard-state.js'
 import type { ShardPhase, ShardState } from './shard-state.js'
 
 function topology(primary: number, epoch: number): Topology {
-  return { version: epoch, shardCount: 1, children: [], primaries: [primary], epochs: [epoch] }
+  const routes = { primaries: [primary], epochs: [epoch], backups: [] }
+  return { version: epoch, shardCount: 1, children: [], ...routes }
 }
 
 function shards(phase: ShardPhase): ShardState[] {

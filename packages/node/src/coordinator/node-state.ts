@@ -70,6 +70,7 @@ export function firstTopology(version: number, shards: readonly ShardState[]): T
     children: [],
     primaries: shards.map(() => NO_CHILD),
     epochs: shards.map((shard) => shard.epoch),
+    backups: [],
   }
 }
 

@@ -143,6 +143,7 @@ function routingOf(state: NodeState): Topology {
     children,
     primaries,
     epochs,
+    backups: [],
   }
 }
 

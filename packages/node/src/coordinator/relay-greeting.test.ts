@@ -19,6 +19,7 @@ const TOPOLOGY: Topology = {
   children: [],
   primaries: [0],
   epochs: [0],
+  backups: [],
 }
 
 let relay: Relay

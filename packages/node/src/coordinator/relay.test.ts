@@ -25,6 +25,7 @@ const TOPOLOGY: Topology = {
   children: [{ id: 1, port: 0 }],
   primaries: [1, 1],
   epochs: [1, 1],
+  backups: [],
 }
 const IN_FLIGHT_BYTES_MAX = 1_000
 const LANE_BYTES_MAX = 1_500

@@ -15,6 +15,16 @@ import { stateDamageIn } from './state/stored-entry.js'
 /** Keys a `count` looks at in one call. */
 const COUNT_KEYS_MAX = 1_500
 
+/** A copy that reads are answered from: that of a primary, or that of a backup in sync. */
+export interface ReadableCopy {
+  /** Of its shard. */
+  readonly id: number
+  /** Answers a call. Scans and counts need `sortSome` to have finished. */
+  read(call: ReadCall, nowMs: number, writer: WireWriter): void
+  /** Sorts a part of what ordered reads need. Returns whether more is left to do. */
+  sortSome(): boolean
+}
+
 export class CommittedReads {
   private readonly replica: Pick<Replica, 'overlay' | 'state'>
   private readonly onDamage: (damage: Error) => void

@@ -29,7 +29,7 @@ export function writesBody(calls: readonly Call[], firstSequence: number = 1): U
 export function bodyOf(head: BatchHead, calls: readonly Call[]): Uint8Array {
   const writer = new WireWriter(1_024, BATCH_HEADROOM_BYTES)
   for (const call of calls) {
-    if (head.kind === 'reads' && isReadCall(call)) writeReadCall(writer, call)
+    if (!('lowWater' in head) && isReadCall(call)) writeReadCall(writer, call)
     else writeWriteCall(writer, call)
   }
   const message = decodeClientMessage(encodeBatch(ENVELOPE, head, calls.length, writer))
