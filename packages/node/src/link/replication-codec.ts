@@ -11,6 +11,7 @@ import type { FrameSlab } from '../shard/log/frame-slab.js'
 import { FRAME_BYTES_MAX } from '../shard/log/options.js'
 import type { LogPosition } from '../shard/log/position.js'
 import type { ToFollower, ToPrimary } from '../shard/replication/messages.js'
+import type { SnapshotBegin, SnapshotEnd } from '../shard/snapshot/parts.js'
 import { frameHeader, FRAME_HEADER_BYTES as LINK_HEADER_BYTES } from './frame-socket.js'
 import type { ReceivedFrame } from './frame-socket.js'
 
@@ -162,6 +163,27 @@ const FRAME_ROW: Row<FrameMessage> = {
   },
 }
 
+type PageMessage = Extract<ToFollower, { type: 'snapshotPage' }>
+
+/** `[f64 epoch]`, then the page as it is. */
+const PAGE_OFFSET = 8
+
+const PAGE_ROW: Row<PageMessage> = {
+  tag: 21,
+  encode: (lane, { epoch, page }) => {
+    const header = frameHeader(PAGE_ROW.tag, lane, PAGE_OFFSET, page.length)
+    header.writeDoubleLE(epoch, LINK_HEADER_BYTES)
+    return { header, bytes: page }
+  },
+  decode: ({ bytes, start, end }) => {
+    const length = end - start - PAGE_OFFSET
+    if (length < 0) throw new Error(`a page of ${length} bytes`)
+    // It waits for its turn, and the memory it came in is used again.
+    const page = Buffer.from(bytes.subarray(start + PAGE_OFFSET, end))
+    return { type: 'snapshotPage', epoch: numberAt(bytes, start), page }
+  },
+}
+
 function isNumber(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
@@ -184,6 +206,16 @@ function areEpochs(value: unknown): boolean {
   )
 }
 
+function isSnapshotBegin(value: unknown): boolean {
+  const { start, epochs, sessionFloor } = (value ?? {}) as Partial<SnapshotBegin>
+  return isPosition(start) && areEpochs(epochs) && isNumber(sessionFloor)
+}
+
+function isSnapshotEnd(value: unknown): boolean {
+  const { revision, timeMs, sessions, entries, checksum } = (value ?? {}) as Partial<SnapshotEnd>
+  return [revision, timeMs, sessions, entries, checksum].every((each) => isNumber(each))
+}
+
 type Of<Message extends { readonly type: string }, Type extends Message['type']> = Extract<
   Message,
   { type: Type }
@@ -195,18 +227,29 @@ export const TO_FOLLOWER: Codec<ToFollower> = new Codec({
   cut: json<Of<ToFollower, 'cut'>>(17, 'cut', { epoch: isNumber, after: isPosition }),
   frame: FRAME_ROW,
   commit: numbers<Of<ToFollower, 'commit'>>(19, 'commit', ['epoch', 'revision']),
+  snapshotBegin: json<Of<ToFollower, 'snapshotBegin'>>(20, 'snapshotBegin', {
+    epoch: isNumber,
+    begin: isSnapshotBegin,
+  }),
+  snapshotPage: PAGE_ROW,
+  snapshotEnd: json<Of<ToFollower, 'snapshotEnd'>>(22, 'snapshotEnd', {
+    epoch: isNumber,
+    end: isSnapshotEnd,
+  }),
 })
 
 /** What a follower says. */
 export const TO_PRIMARY: Codec<ToPrimary> = new Codec({
   state: json<Of<ToPrimary, 'state'>>(32, 'state', {
     epoch: isNumber,
+    hosting: isNumber,
     last: isPosition,
     epochs: areEpochs,
   }),
   joined: json<Of<ToPrimary, 'joined'>>(33, 'joined', { epoch: isNumber, last: isPosition }),
   unfit: json<Of<ToPrimary, 'unfit'>>(34, 'unfit', { epoch: isNumber, reason: isReason }),
   durable: numbers<Of<ToPrimary, 'durable'>>(35, 'durable', ['epoch', 'revision']),
+  snapshotTaken: numbers<Of<ToPrimary, 'snapshotTaken'>>(36, 'snapshotTaken', ['epoch', 'pages']),
 })
 
 /** A reason as it travels: long ones lose their end. */

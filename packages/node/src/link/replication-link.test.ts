@@ -93,13 +93,41 @@ const toFollower: fc.Arbitrary<ToFollower> = fc.oneof(
   fc.record({ type: fc.constant('cut' as const), epoch: number, after: position }),
   fc.record({ type: fc.constant('frame' as const), epoch: number, frame, commitRevision: number }),
   fc.record({ type: fc.constant('commit' as const), epoch: number, revision: number }),
+  fc.record({
+    type: fc.constant('snapshotBegin' as const),
+    epoch: number,
+    begin: fc.record({ start: position, epochs, sessionFloor: number }),
+  }),
+  fc.record({
+    type: fc.constant('snapshotPage' as const),
+    epoch: number,
+    page: fc.uint8Array({ maxLength: 500 }).map((bytes) => Buffer.from(bytes)),
+  }),
+  fc.record({
+    type: fc.constant('snapshotEnd' as const),
+    epoch: number,
+    end: fc.record({
+      revision: number,
+      timeMs: number,
+      sessions: number,
+      entries: number,
+      checksum,
+    }),
+  }),
 )
 
 const toPrimary: fc.Arbitrary<ToPrimary> = fc.oneof(
-  fc.record({ type: fc.constant('state' as const), epoch: number, last: position, epochs }),
+  fc.record({
+    type: fc.constant('state' as const),
+    epoch: number,
+    hosting: number,
+    last: position,
+    epochs,
+  }),
   fc.record({ type: fc.constant('joined' as const), epoch: number, last: position }),
   fc.record({ type: fc.constant('unfit' as const), epoch: number, reason: fc.string() }),
   fc.record({ type: fc.constant('durable' as const), epoch: number, revision: number }),
+  fc.record({ type: fc.constant('snapshotTaken' as const), epoch: number, pages: number }),
 )
 
 const chunkSizes = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 5 })
