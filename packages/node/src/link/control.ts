@@ -164,6 +164,23 @@ export interface ShardReport {
   readonly writesBlocked?: string
 }
 
+/** A copy that follows, as its child sees it. */
+export interface CopyReport {
+  readonly shard: number
+  readonly copy: number
+  readonly epoch: number
+  /** Last revision of its log. */
+  readonly revision: number
+  /** Up to here it knows what is committed, and has it in memory or in the state. */
+  readonly committedRevision: number
+  readonly appliedRevision: number
+  readonly stateBytes: number
+  readonly logBytes: number
+  readonly overlayBytes: number
+  /** Since the copy was opened here. */
+  readonly reads: number
+}
+
 /**
  * Reads a message that came over IPC. The channel is private to the two processes, so its shape is
  * trusted; what is checked is that it is a message at all (Node sends internal ones too).

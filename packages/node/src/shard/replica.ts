@@ -6,21 +6,16 @@
  */
 import { access, mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { KvError } from '@kv/protocol'
-import type { Held } from './held.js'
-import { copyValue, tombstone } from './held.js'
 import { LogDamage, LogRefused } from './log/errors.js'
 import type { LogFileSystem } from './log/file-system.js'
 import { nodeFileSystem } from './log/file-system.js'
 import type { LogFrame } from './log/frame.js'
 import { lastRevisionOf } from './log/frame.js'
 import { Log } from './log/log.js'
-import type { JournalMember } from './journal/journal-member.js'
 import type { Journals } from './journal/journals.js'
 import { Overlay } from './overlay/overlay.js'
-import type { Effect, ReadEntry } from './sequencer/record.js'
-import { readEntries } from './sequencer/record.js'
-import { recordedAnswer } from './sessions/recorded-answer.js'
+import { ownFrame, replayFrame } from './replay.js'
+import { logOptionsOf, openLog } from './replica-log.js'
 import { SessionTable } from './sessions/session-table.js'
 import { State } from './state/state.js'
 import { StateDamage, stateDamageIn } from './state/stored-entry.js'
@@ -30,8 +25,10 @@ export interface Replica {
   readonly state: State
   readonly overlay: Overlay
   readonly sessions: SessionTable
-  /** Time of the last frame, in epoch milliseconds. */
+  /** Time of the last frame that is in memory or in the state, in epoch milliseconds. */
   readonly lastTimeMs: number
+  /** Ends with the work on the state that was under way when the replica was handed over. */
+  readonly applying?: Promise<void>
 }
 
 export interface ReplicaOptions {
@@ -47,33 +44,50 @@ export interface ReplicaOptions {
   readonly journals?: Journals
 }
 
-/** Opens or creates a replica. Rejects with what `isDamage` tells apart. */
-export async function openReplica(options: ReplicaOptions): Promise<Replica> {
+/**
+ * Opens or creates a replica, with all of its log in memory or in the state: for who becomes primary,
+ * or looks at it alone. Rejects with what `isDamage` tells apart.
+ */
+export function openReplica(options: ReplicaOptions): Promise<Replica> {
+  return open(options, () => true)
+}
+
+/**
+ * The same for who follows a primary: frames that are not known to be committed are handed to
+ * `onTail`, in order, instead.
+ */
+export function openBackupReplica(
+  options: ReplicaOptions,
+  onTail: (frame: LogFrame) => void,
+): Promise<Replica> {
+  return open(options, (frame, state) => {
+    // Only what is committed was ever applied, or was about to be.
+    if (lastRevisionOf(frame) <= state.marks.applyingRevision) return true
+    onTail(frame)
+    return false
+  })
+}
+
+async function open(
+  options: ReplicaOptions,
+  isCommitted: (frame: LogFrame, state: State) => boolean,
+): Promise<Replica> {
   const { directory, clusterId, shard, journals } = options
-  const logDirectory = join(directory, 'log')
   await prepareDirectory(options)
-  const logOptions = {
-    directory: logDirectory,
-    clusterId,
-    shard,
-    ...(options.onRoom === undefined ? {} : { onRoom: options.onRoom }),
-    ...(options.fileSystem === undefined ? {} : { fileSystem: options.fileSystem }),
-  }
+  const logOptions = logOptionsOf(options)
   if (options.create) await (await Log.create(logOptions)).close()
-  else await journals?.restore(shard, logDirectory)
-  const journal = await journals?.memberFor(shard, logDirectory)
+  else await journals?.restore(shard, logOptions.directory)
   const state = openState(join(directory, 'state'), { clusterId, shard })
-  const overlay = new Overlay()
-  const sessions = new SessionTable()
+  const memory = { state, overlay: new Overlay(), sessions: new SessionTable() }
   let lastTimeMs = state.marks.timeMs
   try {
-    sessions.load(state.marks.sessionFloor, state.sessions())
-    const log = await Log.open({
-      ...logOptions,
-      ...(journal === undefined ? {} : { journal }),
+    memory.sessions.load(state.marks.sessionFloor, state.sessions())
+    const log = await openLog(options, {
       replayAfter: state.marks.appliedRevision,
-      onFrame: (frame) => {
-        replay(frame, { overlay, state, sessions })
+      onFrame: (read) => {
+        const frame = ownFrame(read)
+        if (!isCommitted(frame, state)) return
+        replayFrame(frame, memory)
         lastTimeMs = Math.max(lastTimeMs, frame.timeMs)
       },
     })
@@ -84,24 +98,15 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
           `the log ends at ${log.lastRevision}`,
       )
     }
-    await bind(journal, log)
-    return { log, state, overlay, sessions, lastTimeMs }
+    return { ...memory, log, lastTimeMs }
   } catch (error) {
     await state.close()
     throw error
   }
 }
 
-async function bind(journal: JournalMember | undefined, log: Log): Promise<void> {
-  try {
-    await journal?.bind(log)
-  } catch (error) {
-    await log.close()
-    throw error
-  }
-}
-
-export async function closeReplica({ log, state }: Replica): Promise<void> {
+export async function closeReplica({ log, state, applying }: Replica): Promise<void> {
+  await applying?.catch(() => undefined)
   await Promise.allSettled([log.close(), state.close()])
 }
 
@@ -148,57 +153,4 @@ function openState(directory: string, identity: { clusterId: string; shard: numb
   } catch (error) {
     throw stateDamageIn(error) ?? error
   }
-}
-
-type Fold = Pick<Replica, 'overlay' | 'state' | 'sessions'>
-
-function replay(frame: LogFrame, { overlay, state, sessions }: Fold): void {
-  let copiedBytes = 0
-  const effects: Effect[] = []
-  const onEntry = (entry: ReadEntry): void => {
-    foldSession(entry, effects, sessions)
-    effects.length = 0
-  }
-  // The frame is a view of a whole segment, which must not live on because of a few entries.
-  const body = Buffer.from(frame.body)
-  try {
-    readEntries(
-      body,
-      frame.count,
-      frame.firstRevision,
-      (effect) => {
-        const held = heldOf(effect, overlay, state)
-        const isCopy = effect.type === 'touch' && overlay.get(effect.key) === undefined
-        if (isCopy) copiedBytes += held.end - held.start
-        overlay.put(effect.key, held)
-        effects.push(effect)
-      },
-      onEntry,
-    )
-  } catch (error) {
-    if (!(error instanceof KvError)) throw error
-    // The frame's checksum held, so this was written so: not a torn tail.
-    throw new StateDamage(`revision ${frame.firstRevision} of the log: ${error.message}`, {
-      cause: error,
-    })
-  }
-  overlay.committed(lastRevisionOf(frame), frame.body.length + copiedBytes)
-}
-
-function foldSession(entry: ReadEntry, effects: readonly Effect[], sessions: SessionTable): void {
-  const { clientId, sequence, revision, evicted } = entry
-  if (evicted.length > 0) sessions.evict(evicted, revision)
-  if (clientId === 0 || sequence === 0) return
-  sessions.add(entry, { revision, answer: recordedAnswer(entry, effects) }, 0)
-}
-
-function heldOf(effect: Effect, overlay: Overlay, state: State): Held {
-  if (effect.type !== 'touch') return effect.held
-  const overlaid = overlay.get(effect.key)
-  const current = overlaid ?? state.get(effect.key)
-  if (current?.memory === undefined) return tombstone(0)
-  if (overlaid !== undefined) return { ...overlaid, expiresAt: effect.expiresAt }
-  const bytes = copyValue({ ...current, memory: current.memory })
-  const { version } = current
-  return { version, expiresAt: effect.expiresAt, memory: { bytes }, start: 0, end: bytes.length }
 }

@@ -204,7 +204,7 @@ export class Shard {
       overlay.put(group.keys[index] as string, group.helds[index] as Held)
     }
     overlay.committed(group.lastRevision, group.memoryBytes)
-    this.keeper.onCommit(group)
+    this.keeper.onFrame(group.lastRevision, group.bodyBytes)
     this.watchers.onCommit(group)
   }
 

@@ -4,7 +4,6 @@
  */
 import type { Clock } from '../clock.js'
 import type { Log } from '../log/log.js'
-import type { Group } from '../sequencer/group.js'
 import { History } from './history.js'
 import type { HistoryLimits } from './history.js'
 
@@ -24,8 +23,9 @@ export class LogKeeper {
     this.history = new History(limits, { firstRevision, lastRevision, bytes }, clock.now())
   }
 
-  onCommit(group: Group): void {
-    this.history.add(group.lastRevision, group.bodyBytes, this.clock.now())
+  /** The log has grown by a frame that stays. */
+  onFrame(lastRevision: number, bodyBytes: number): void {
+    this.history.add(lastRevision, bodyBytes, this.clock.now())
   }
 
   /**

@@ -22,6 +22,7 @@ import { openDirectory, removeMark, type OpenedLog } from './opening.js'
 import { nextCapacityBytes, settingsOf } from './options.js'
 import type { CreateLogOptions, LogSettings, OpenLogOptions } from './options.js'
 import { continuationFault, LOG_START, type LogPosition } from './position.js'
+import { positionAtOrBefore } from './position-search.js'
 import { LogReader } from './reader.js'
 import { ActiveSegment, newSalt, temporaryPath, writeFullSize } from './segment.js'
 import { Segments } from './segments.js'
@@ -29,6 +30,10 @@ import { Segments } from './segments.js'
 export interface AppendOptions {
   /** The frame begins an epoch and leaves revisions out before it. */
   readonly jump?: boolean
+  /** Of a frame that another copy has: should it come out otherwise, nothing is written. */
+  readonly checksum?: number
+  /** Gets the frame when its write begins. It must not keep the append from beginning: no throw. */
+  readonly onBegin?: (frame: LogFrame) => void
 }
 
 export class Log {
@@ -143,8 +148,16 @@ export class Log {
     }
     return new Promise((resolve, reject) => {
       this.#rejectAppend = reject
-      this.#writing = this.#write(buffer, bodyBytes, header).then(resolve, reject)
+      this.#writing = this.#write(buffer, bodyBytes, header, options).then(resolve, reject)
     })
+  }
+
+  /**
+   * The last durable frame at or before a revision; `undefined` if the log begins after it. Reads at
+   * most one segment.
+   */
+  positionAtOrBefore(revision: number): Promise<LogPosition | undefined> {
+    return positionAtOrBefore(this.#segments, this.#last, revision)
   }
 
   /** A cursor that may stand at the tail while appends go on. */
@@ -211,12 +224,23 @@ export class Log {
     return header
   }
 
-  async #write(buffer: Buffer, bodyBytes: number, header: FrameHeader): Promise<void> {
+  async #write(
+    buffer: Buffer,
+    bodyBytes: number,
+    header: FrameHeader,
+    { checksum: expected, onBegin }: AppendOptions,
+  ): Promise<void> {
     const frameBytes = FRAME_HEADER_BYTES + bodyBytes
     try {
       let { active } = this.#segments
       if (this.#isMarked || !active.fits(frameBytes)) active = await this.#makeReady(frameBytes)
       const checksum = encodeFrame(buffer, bodyBytes, header, active.segment.salt)
+      if (expected !== undefined && expected !== checksum) {
+        throw new LogMisuse('The frame has another checksum than where it came from.')
+      }
+      if (onBegin !== undefined) {
+        onBegin({ ...header, body: buffer.subarray(FRAME_HEADER_BYTES, frameBytes), checksum })
+      }
       await active.append(buffer, frameBytes)
       this.#assertUsable()
       this.#last = { epoch: header.epoch, revision: lastRevisionOf(header), checksum }
