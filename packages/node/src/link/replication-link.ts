@@ -106,6 +106,11 @@ class ReplicationLink<In, Out> {
     return this.channel(id)
   }
 
+  /** Lets what was written leave, then ends this side. */
+  finish(): void {
+    this.socket.end()
+  }
+
   /** Ends every channel and both sides of the socket. */
   destroy(error?: Error): void {
     this.socket.destroy(error)
