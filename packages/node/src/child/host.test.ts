@@ -107,7 +107,7 @@ describe('host: shards', () => {
   test('released → what was taken is answered, what comes is moved, another may open it', () =>
     withHost(async (under) => {
       const taken = under.send(writesBody([setCall('a', 'x')]))
-      const releasing = under.host.release(0, 1)
+      const releasing = under.host.replicas.release(0, 1)
       expect(await under.read([GET])).toEqual(['MOVED not-applied'])
       await releasing
       expect(await under.answersTo(taken, 1)).toEqual([2])
@@ -119,7 +119,7 @@ describe('host: shards', () => {
 
   test('P4: a write routed before the shard came back → moved, for it might overtake others', () =>
     withHost(async (under) => {
-      await under.host.release(0, 1)
+      await under.host.replicas.release(0, 1)
       under.topologyVersion = 3
       await under.open(2)
       under.topologyVersion = 2
@@ -131,13 +131,13 @@ describe('host: shards', () => {
 
   test('P5: a release of another hosting → the shard stays', () =>
     withHost(async (under) => {
-      await under.host.release(0, 7)
+      await under.host.replicas.release(0, 7)
       expect(await under.read([GET])).toEqual([null])
     }))
 
   test('P8: a replica that is not there → failed and damaged, and the child lives', () =>
     withHost(async (under) => {
-      await under.host.release(0, 1)
+      await under.host.replicas.release(0, 1)
       await rm(join(under.directory, 'log'), { recursive: true })
       await under.open(2)
       expect(under.reports.at(-1)).toMatchObject({ type: 'failed', hosting: 2, damaged: true })
@@ -161,11 +161,11 @@ describe('host: shards', () => {
       const again = bodyOf({ kind: 'resends', sequences: [7, 8], lowWater: 6 }, calls)
       for (const host of [home, other]) host.connect()
       await home.open(1)
-      await home.host.release(0, 1)
+      await home.host.replicas.release(0, 1)
       other.topologyVersion = 2
       await other.open(2)
       const answers = await other.answersTo(other.send(again), 2)
-      await other.host.release(0, 2)
+      await other.host.replicas.release(0, 2)
       home.topologyVersion = 3
       await home.open(3)
       // What the client sent at first has waited for this child all the time.

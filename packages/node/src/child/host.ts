@@ -5,20 +5,19 @@
 import type { Call } from '@kv/protocol'
 import { BatchBody, ERROR_RULES, KvError, shardOf } from '@kv/protocol'
 import type { Logger } from 'pino'
-import type { ChildReport, Configuration, FromChild, ReplicaPlace } from '../link/control.js'
+import type { ChildReport, Configuration, FromChild } from '../link/control.js'
 import type { DataLink, LinkFrame, LinkRequest } from '../link/data-link.js'
 import type { Clock } from '../shard/clock.js'
 import { monotonicClock } from '../shard/clock.js'
-import type { HistoryLimits } from '../shard/feed/history.js'
-import { Journals } from '../shard/journal/journals.js'
-import { nodeFileSystem } from '../shard/log/file-system.js'
-import { isDamage } from '../shard/replica.js'
-import { Shard } from '../shard/shard.js'
+import type { Shard } from '../shard/shard.js'
 import { BatchAnswers } from './batch-answers.js'
 import { CommitRounds } from './commit-rounds.js'
 import { Connection } from './connection.js'
 import { OverlayBudget } from './overlay-budget.js'
 import { ReadLane } from './read-lane.js'
+import { Replicas } from './replicas.js'
+import { ReplicationDialer } from './replication-dialer.js'
+import { ReplicationServer } from './replication-server.js'
 import { failureMessage } from './reply.js'
 import { ReplyGate } from './reply-gate.js'
 import { WatchLane } from './watch-lane.js'
@@ -27,6 +26,8 @@ import { WriteIntake } from './write-intake.js'
 const TICK_MS = 100
 /** Watches hear how far quiet shards have come, twice a second. */
 const PROGRESS_TICKS = 5
+/** How long the backups of a child that ends wait for the primaries they follow to be closed. */
+const PRIMARIES_PATIENCE_MS = 2_000
 
 interface Client {
   readonly connection: Connection
@@ -45,13 +46,9 @@ export class Host {
   private readonly configuration: Configuration
   private readonly ports: HostPorts
   private readonly clock: Clock
-  private readonly shards = new Map<number, Shard>()
-  /** By shard: the hosting of its copy here. */
-  private readonly hostings = new Map<number, number>()
-  /** By shard: the topology with which it was opened here last. */
-  private readonly writableSince = new Map<number, number>()
-  /** By volume: a failing disk must not stop the logs of another. */
-  private readonly journals = new Map<string, Journals>()
+  readonly replicas: Replicas
+  private readonly server: ReplicationServer
+  private readonly dialer: ReplicationDialer
   private readonly clients = new Map<number, Client>()
   private readonly budget: OverlayBudget
   private readonly rounds: CommitRounds
@@ -70,13 +67,13 @@ export class Host {
     this.rounds = new CommitRounds(now)
     this.budget = new OverlayBudget({
       bytesMax: overlayBytesMax,
-      shards: () => this.shards.values(),
+      overlays: () => this.replicas.overlays(),
       now,
       onChange: () => {
         this.writes.resume()
       },
-      onError: (shard, error) => {
-        ports.logger.error({ shard: shard.id, err: error }, 'could not apply writes to the state')
+      onError: ({ id }, error) => {
+        ports.logger.error({ shard: id, err: error }, 'could not apply writes to the state')
       },
     })
     this.writes = new WriteIntake({
@@ -90,15 +87,65 @@ export class Host {
     this.replies = new ReplyGate((connection, answers) => {
       for (const reply of answers.take()) this.send(connection, answers.batchId, reply)
     })
+    this.server = this.newServer()
+    this.dialer = this.newDialer()
+    this.replicas = this.newReplicas()
     this.ticking = setInterval(() => {
       this.tick()
     }, TICK_MS)
   }
 
-  /** Each shard's part of what is kept for watchers. */
-  private get history(): HistoryLimits {
-    const { shardCount, limits } = this.configuration
-    return { bytesMax: limits.historyBytesMax / shardCount, ageMsMax: limits.historyMsMax }
+  private newServer(): ReplicationServer {
+    return new ReplicationServer({
+      shardCount: this.configuration.shardCount,
+      attach: (target, to) => this.replicas.attach(target, to),
+      onError: (error) => {
+        this.ports.logger.warn({ err: error }, 'the connection of a backup broke')
+      },
+    })
+  }
+
+  private newDialer(): ReplicationDialer {
+    return new ReplicationDialer({
+      now: () => this.clock.now(),
+      chance: () => Math.random(),
+      onEnd: (target, address, reason) => {
+        this.ports.logger.info(
+          { ...target, address, reason },
+          'a backup does not follow: it tries again',
+        )
+      },
+    })
+  }
+
+  private newReplicas(): Replicas {
+    return new Replicas({
+      configuration: this.configuration,
+      logger: this.ports.logger,
+      clock: this.clock,
+      pace: (append) => this.rounds.take(append),
+      report: (message) => {
+        this.ports.report(message)
+      },
+      onPrimary: (shard) => {
+        this.server.onPrimary(shard)
+      },
+      onPrimaryGone: (shard, reason) => {
+        this.server.endAll(shard, reason)
+      },
+      follow: (target, address, backup) => {
+        this.dialer.follow(target, address, backup)
+      },
+      leave: (shard, reason) => {
+        this.dialer.leave(shard, reason)
+      },
+    })
+  }
+
+  /** Resolves when backups of other children can come here. */
+  async listen(): Promise<void> {
+    const { replicationAddress } = this.configuration
+    if (replicationAddress !== '') await this.server.listen(replicationAddress)
   }
 
   /** Connects the data plane; its frames come to `onFrame`. */
@@ -108,7 +155,7 @@ export class Host {
 
   private shardFor(call: Call): Shard | undefined {
     const id = 'key' in call ? shardOf(call.key, this.configuration.shardCount) : call.shard
-    return this.shards.get(id)
+    return this.replicas.primary(id)
   }
 
   /**
@@ -118,7 +165,7 @@ export class Host {
   private shardForWrite(call: Call, topologyVersion: number): Shard | undefined {
     const shard = this.shardFor(call)
     if (shard === undefined) return undefined
-    return topologyVersion < (this.writableSince.get(shard.id) ?? 0) ? undefined : shard
+    return topologyVersion < this.replicas.writableSince(shard.id) ? undefined : shard
   }
 
   onFrame(frame: LinkFrame): void {
@@ -191,7 +238,7 @@ export class Host {
     const lane = new WatchLane(connection, {
       child,
       shardCount,
-      shard: (id) => this.shards.get(id),
+      shard: (id) => this.replicas.primary(id),
       send: (message) => {
         this.sendEvent(connection, message)
       },
@@ -272,7 +319,7 @@ export class Host {
   }
 
   private tick(): void {
-    for (const shard of this.shards.values()) shard.onTick()
+    this.replicas.onTick()
     this.ticks += 1
     if (this.ticks % PROGRESS_TICKS === 0) {
       for (const { watches } of this.clients.values()) watches?.tellProgress()
@@ -283,67 +330,6 @@ export class Host {
     this.writes.resume()
   }
 
-  /** Opens a replica as primary; reports `opened` or `failed`. */
-  async open(place: ReplicaPlace): Promise<void> {
-    const { shard: id, hosting, epoch, volume, directory, create } = place
-    try {
-      const shard = await Shard.open({
-        shard: id,
-        epoch,
-        directory,
-        create,
-        clusterId: this.configuration.clusterId,
-        clock: this.clock,
-        history: this.history,
-        journals: this.journalsOf(volume),
-        pace: (append) => this.rounds.take(append),
-        onFailure: (error) => {
-          void this.fail(id, hosting, error)
-        },
-      })
-      this.shards.set(id, shard)
-      this.hostings.set(id, hosting)
-      this.writableSince.set(id, place.topologyVersion)
-      this.ports.report({ type: 'opened', shard: id, hosting, epoch })
-    } catch (error) {
-      this.reportFailure(id, hosting, error as Error)
-    }
-  }
-
-  private journalsOf(volume: string): Journals {
-    const { childId } = this.configuration
-    const known = this.journals.get(volume)
-    if (known !== undefined) return known
-    const made = new Journals({ files: nodeFileSystem, volume, childId })
-    this.journals.set(volume, made)
-    return made
-  }
-
-  /** The shard can't go on: lets go of it, so that it can be opened again, here or elsewhere. */
-  private async fail(id: number, hosting: number, error: Error): Promise<void> {
-    const shard = this.shards.get(id)
-    if (shard === undefined || this.hostings.get(id) !== hosting) return
-    this.shards.delete(id)
-    await shard.close()
-    this.reportFailure(id, hosting, error)
-  }
-
-  private reportFailure(shard: number, hosting: number, error: Error): void {
-    this.ports.logger.error({ shard, hosting, err: error }, 'shard failed')
-    const damaged = isDamage(error)
-    this.ports.report({ type: 'failed', shard, hosting, reason: error.message, damaged })
-  }
-
-  /** Lets go of a shard: what was taken is answered, what comes now is answered «moved». */
-  async release(id: number, hosting: number): Promise<void> {
-    const shard = this.shards.get(id)
-    if (shard !== undefined && this.hostings.get(id) === hosting) {
-      this.shards.delete(id)
-      await shard.close()
-    }
-    this.ports.report({ type: 'released', shard: id, hosting })
-  }
-
   measure(): ChildReport {
     const { rss, heapUsed } = process.memoryUsage()
     const { user, system } = process.cpuUsage()
@@ -351,16 +337,19 @@ export class Host {
       rssBytes: rss,
       heapBytes: heapUsed,
       cpuMs: (user + system) / 1_000,
-      shards: [...this.shards.values()].map((shard) => shard.report()),
+      shards: this.replicas.shardReports(),
+      copies: this.replicas.copyReports(),
     }
   }
 
   /** Answers what was taken, closes every shard. */
   async close(): Promise<void> {
+    // The primaries of other children may be closing, too: what they took commits with the backups
+    // here.
+    await this.replicas.closePrimaries()
+    await this.dialer.drain(PRIMARIES_PATIENCE_MS)
+    await this.replicas.closeAll()
     clearInterval(this.ticking)
-    const closing = [...this.shards.values()]
-    this.shards.clear()
-    await Promise.all(closing.map((shard) => shard.close()))
-    await Promise.all([...this.journals.values()].map((journals) => journals.close()))
+    this.server.close()
   }
 }

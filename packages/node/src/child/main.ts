@@ -5,7 +5,7 @@
  */
 import { Socket } from 'node:net'
 import { pino } from 'pino'
-import type { FromChild, ToChild } from '../link/control.js'
+import type { Configuration, FromChild, ToChild } from '../link/control.js'
 import { isControl } from '../link/control.js'
 import { DataLink } from '../link/data-link.js'
 import { Host } from './host.js'
@@ -22,7 +22,7 @@ function report(message: FromChild): void {
   if (process.connected) process.send?.(message)
 }
 
-function configure(configuration: Extract<ToChild, { type: 'configure' }>['configuration']): void {
+async function configure(configuration: Configuration): Promise<void> {
   const logger = pino({
     level: configuration.logLevel,
     base: { child: configuration.childId, pid: process.pid },
@@ -46,6 +46,8 @@ function configure(configuration: Extract<ToChild, { type: 'configure' }>['confi
     logger.fatal({ err: reason }, 'unhandled rejection')
     process.exit(1)
   })
+  // Backups are told to come here as soon as it has started.
+  await configured.listen()
   report({ type: 'started' })
 }
 
@@ -61,13 +63,19 @@ process.on('message', (message: unknown) => {
   if (!isControl<ToChild>(message)) return
   switch (message.type) {
     case 'configure':
-      configure(message.configuration)
+      void configure(message.configuration)
       return
     case 'open':
-      void host?.open(message.place)
+      void host?.replicas.open(message.place)
+      return
+    case 'back':
+      void host?.replicas.back(message.place)
+      return
+    case 'inSync':
+      host?.replicas.onInSync(message.shard, message.epoch, message.inSync)
       return
     case 'release':
-      void host?.release(message.shard, message.hosting)
+      void host?.replicas.release(message.shard, message.hosting)
       return
     case 'ping':
       report({ type: 'pong', nonce: message.nonce })

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import type { Shard } from '../shard/shard.js'
 import { OverlayBudget } from './overlay-budget.js'
 
 const MEBIBYTE = 1_048_576
@@ -58,10 +57,10 @@ function start(...bytes: readonly number[]) {
   const events = { changes: 0, errors: [] as string[] }
   const budget = new OverlayBudget({
     bytesMax: 64 * MEBIBYTE,
-    shards: () => shards as unknown as Shard[],
+    overlays: () => shards,
     now: () => clock.nowMs,
     onChange: () => (events.changes += 1),
-    onError: (shard, error) => events.errors.push(`${shard.id} ${error.message}`),
+    onError: ({ id }, error) => events.errors.push(`${id} ${error.message}`),
   })
   const applying = (): number[] => shards.filter((each) => each.isApplying).map(({ id }) => id)
   return { shards, clock, events, budget, applying }

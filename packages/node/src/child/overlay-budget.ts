@@ -1,13 +1,11 @@
 /**
- * Decides when which shard's overlay is applied to its stored state.
+ * Decides when which copy's overlay is applied to its stored state.
  *
- * All shards of a child share one budget of measured bytes. Above `startBytes` the largest overlay
- * is applied, one shard at a time; after a second of quiet the small ones are, too. At the limit
- * writers wait (`hasRoom`). A single shard is applied at `shardBytesMax` at the latest, which
+ * All copies of a child, primaries and backups, share one budget of measured bytes. Above `startBytes` the largest overlay
+ * is applied, one copy at a time; after a second of quiet the small ones are, too. At the limit
+ * writers wait (`hasRoom`). A single one is applied at `SHARD_BYTES_MAX` at the latest, which
  * bounds what a restart has to replay.
  */
-import type { Shard } from '../shard/shard.js'
-
 /** About 50 ms of replay. */
 const SHARD_BYTES_MAX = 16 * 1_048_576
 /** Applying begins at this part of the budget, so that writers need not wait for its end. */
@@ -15,18 +13,30 @@ const START_PART = 0.5
 const QUIET_MS = 1_000
 const RETRY_MS = 1_000
 
+/** A copy, as far as it holds writes that are not in its stored state yet. */
+export interface AppliedLater {
+  /** Of its shard. */
+  readonly id: number
+  /** Memory that lives on until it is applied, or durable. */
+  readonly overlayBytes: number
+  /** What the next `apply` would take along. */
+  readonly applicableBytes: number
+  readonly isApplied: boolean
+  apply(): Promise<void>
+}
+
 export interface OverlayBudgetPorts {
   readonly bytesMax: number
-  shards(): Iterable<Shard>
+  overlays(): Iterable<AppliedLater>
   now(): number
   /** Room was made, or it became clear that none will be made soon. */
   onChange(): void
-  onError(shard: Shard, error: Error): void
+  onError(of: AppliedLater, error: Error): void
 }
 
 export class OverlayBudget {
   private readonly ports: OverlayBudgetPorts
-  private applying: Shard | undefined
+  private applying: AppliedLater | undefined
   private lastWriteMs = 0
   private failure: Error | undefined
   private retryAtMs = 0
@@ -47,7 +57,7 @@ export class OverlayBudget {
 
   private bytes(): number {
     let bytes = 0
-    for (const shard of this.ports.shards()) bytes += shard.overlayBytes
+    for (const each of this.ports.overlays()) bytes += each.overlayBytes
     return bytes
   }
 
@@ -72,24 +82,24 @@ export class OverlayBudget {
     if (isDue || largest.applicableBytes >= SHARD_BYTES_MAX) this.applyIfNot(largest)
   }
 
-  private largest(): Shard | undefined {
-    let largest: Shard | undefined
-    for (const shard of this.ports.shards()) {
-      if (shard.isApplied) continue
-      if (largest === undefined || shard.applicableBytes > largest.applicableBytes) largest = shard
+  private largest(): AppliedLater | undefined {
+    let largest: AppliedLater | undefined
+    for (const each of this.ports.overlays()) {
+      if (each.isApplied) continue
+      if (largest === undefined || each.applicableBytes > largest.applicableBytes) largest = each
     }
     return largest
   }
 
-  private applyIfNot(shard: Shard | undefined): void {
-    if (shard === undefined || this.applying !== undefined) return
-    this.applying = shard
-    shard.apply().then(
+  private applyIfNot(copy: AppliedLater | undefined): void {
+    if (copy === undefined || this.applying !== undefined) return
+    this.applying = copy
+    copy.apply().then(
       () => {
         this.applied(undefined)
       },
       (error: unknown) => {
-        this.ports.onError(shard, error as Error)
+        this.ports.onError(copy, error as Error)
         this.applied(error as Error)
       },
     )

@@ -59,6 +59,8 @@ export class ReplicationDialer {
   private readonly lines = new Map<string, Line>()
   /** By shard. */
   private readonly talks = new Map<number, Talk>()
+  private isDraining = false
+  private onDrained: (() => void) | undefined
 
   constructor(ports: DialerPorts) {
     this.ports = ports
@@ -97,8 +99,26 @@ export class ReplicationDialer {
     if (line.talks.size === 0) this.hangUp(line)
   }
 
+  /** Begins nothing any more. Resolves when every primary has ended its conversation, or in time. */
+  async drain(patienceMs: number): Promise<void> {
+    this.isDraining = true
+    if (!this.isTalking) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, patienceMs)
+      this.onDrained = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
   close(): void {
     for (const shard of this.talks.keys()) this.leave(shard, 'the child ends')
+  }
+
+  private get isTalking(): boolean {
+    for (const { channel } of this.talks.values()) if (channel !== undefined) return true
+    return false
   }
 
   private lineTo(address: string): Line {
@@ -152,7 +172,7 @@ export class ReplicationDialer {
   private begin(talk: Talk): void {
     const { link } = talk.line
     // The socket may have gone meanwhile: with the next one all conversations begin.
-    if (link === undefined || talk.channel !== undefined) return
+    if (link === undefined || talk.channel !== undefined || this.isDraining) return
     clearTimeout(talk.attempts.timer)
     talk.attempts.timer = undefined
     talk.attempts.begunAtMs = this.ports.now()
@@ -194,9 +214,11 @@ export class ReplicationDialer {
     talk.conversation = undefined
     channel?.end(reason)
     conversation?.end()
+    if (this.isDraining && !this.isTalking) this.onDrained?.()
   }
 
   private again(attempts: Attempts, action: () => void): void {
+    if (this.isDraining) return
     const isLasting = this.ports.now() - attempts.begunAtMs >= LASTING_MS
     attempts.count = isLasting ? 1 : attempts.count + 1
     clearTimeout(attempts.timer)

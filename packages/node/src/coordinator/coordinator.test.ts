@@ -65,7 +65,7 @@ class PlayedChild implements RunningChild {
         this.says({ type: 'pong', nonce: message.nonce })
         return
       case 'report': {
-        const report = { rssBytes: 1, heapBytes: 1, cpuMs: 1, shards: [] }
+        const report = { rssBytes: 1, heapBytes: 1, cpuMs: 1, shards: [], copies: [] }
         this.says({ type: 'report', nonce: message.nonce, report })
         return
       }

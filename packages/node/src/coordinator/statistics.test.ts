@@ -18,7 +18,7 @@ const SHARD: ShardReport = {
 }
 
 function reportOf(shard: ShardReport): ChildReport {
-  return { rssBytes: 1, heapBytes: 1, cpuMs: 1, shards: [shard] }
+  return { rssBytes: 1, heapBytes: 1, cpuMs: 1, shards: [shard], copies: [] }
 }
 
 const OPEN = closedShard(0, { phase: 'open', child: 1, epoch: 3 })

@@ -142,7 +142,10 @@ export interface ChildReport {
   readonly heapBytes: number
   /** CPU time the process has used since it started. */
   readonly cpuMs: number
+  /** Those it serves as primary. */
   readonly shards: readonly ShardReport[]
+  /** Those it has as backup. */
+  readonly copies: readonly CopyReport[]
 }
 
 export interface ShardReport {

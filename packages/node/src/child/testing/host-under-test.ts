@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Call } from '@kv/protocol'
 import { pino } from 'pino'
-import type { FromChild } from '../../link/control.js'
+import type { Configuration, FromChild } from '../../link/control.js'
 import type { DataLink } from '../../link/data-link.js'
 import { Host } from '../host.js'
 import type { ReadReply } from './batches.js'
@@ -19,6 +19,23 @@ export interface SentReply {
 /** A number is used once, also where another host takes the directory over. */
 let nextSequence = 1_000
 
+export function configurationOf(overlayBytesMax: number = 67_108_864): Configuration {
+  return {
+    childId: 1,
+    clusterId: 'cluster-1',
+    shardCount: 1,
+    clock: { wallMs: Date.now(), monotonicNs: process.hrtime.bigint().toString() },
+    limits: {
+      valueBytesMax: 1_048_576,
+      overlayBytesMax,
+      historyBytesMax: 1_048_576,
+      historyMsMax: 60_000,
+    },
+    logLevel: 'silent',
+    replicationAddress: '',
+  }
+}
+
 export class HostUnderTest {
   readonly host: Host
   readonly reports: FromChild[] = []
@@ -28,24 +45,11 @@ export class HostUnderTest {
 
   constructor(root: string, options: { readonly overlayBytesMax?: number } = {}) {
     this.root = root
-    const { overlayBytesMax = 67_108_864 } = options
+    const { overlayBytesMax } = options
     this.host = new Host({
       logger: pino({ level: 'silent' }),
       report: (message) => void this.reports.push(message),
-      configuration: {
-        childId: 1,
-        clusterId: 'cluster-1',
-        shardCount: 1,
-        clock: { wallMs: Date.now(), monotonicNs: process.hrtime.bigint().toString() },
-        limits: {
-          valueBytesMax: 1_048_576,
-          overlayBytesMax,
-          historyBytesMax: 1_048_576,
-          historyMsMax: 60_000,
-        },
-        logLevel: 'silent',
-        replicationAddress: '',
-      },
+      configuration: configurationOf(overlayBytesMax),
     })
     const link: Pick<DataLink, 'reply'> = {
       reply: (connection, batchId, final, message) => {
@@ -68,7 +72,7 @@ export class HostUnderTest {
     const volume = this.root
     const inSync = { version: 1, members: [0] }
     const hosting = { shard: 0, copy: 0, hosting: epoch, volume, directory, create }
-    return this.host.open({ ...hosting, epoch, topologyVersion, inSync, minInSync: 1 })
+    return this.host.replicas.open({ ...hosting, epoch, topologyVersion, inSync, minInSync: 1 })
   }
 
   connect(connection: number = 1): void {
