@@ -4,11 +4,11 @@
  * The state holds a fold of the log up to its `applied` mark; the frames after that are replayed
  * into the overlay. Nothing is evaluated and nothing is served before all of it is there.
  */
-import { access, mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { access, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { makeDurably } from './durable-directory.js'
 import { LogDamage, LogRefused } from './log/errors.js'
 import type { LogFileSystem } from './log/file-system.js'
-import { nodeFileSystem } from './log/file-system.js'
 import type { LogFrame } from './log/frame.js'
 import { lastRevisionOf } from './log/frame.js'
 import { Log } from './log/log.js'
@@ -17,6 +17,7 @@ import { Overlay } from './overlay/overlay.js'
 import { ownFrame, replayFrame } from './replay.js'
 import { logOptionsOf, openLog } from './replica-log.js'
 import { SessionTable } from './sessions/session-table.js'
+import { tidyAfterRebuild } from './snapshot/snapshot-build.js'
 import { State } from './state/state.js'
 import { StateDamage, stateDamageIn } from './state/stored-entry.js'
 
@@ -37,6 +38,8 @@ export interface ReplicaOptions {
   readonly shard: number
   /** The replica is new; whatever an unfinished creation left is removed. */
   readonly create: boolean
+  /** It was built from a snapshot a moment ago: its log may not have come to the snapshot's end yet. */
+  readonly isCatchingUp?: boolean
   /** Called when the log has room again after it had none. */
   readonly onRoom?: () => void
   readonly fileSystem?: LogFileSystem
@@ -91,7 +94,7 @@ async function open(
         lastTimeMs = Math.max(lastTimeMs, frame.timeMs)
       },
     })
-    if (log.lastRevision < state.marks.applyingRevision) {
+    if (log.lastRevision < state.marks.applyingRevision && options.isCatchingUp !== true) {
       await log.close()
       throw new StateDamage(
         `the state holds effects up to revision ${state.marks.applyingRevision}, ` +
@@ -115,6 +118,7 @@ export async function closeReplica({ log, state, applying }: Replica): Promise<v
  * damage: beginning anew there would hide the loss.
  */
 async function prepareDirectory({ directory, create }: ReplicaOptions): Promise<void> {
+  await tidyAfterRebuild(directory)
   if (create) {
     await rm(directory, { recursive: true, force: true })
     await makeDurably(directory)
@@ -129,17 +133,6 @@ async function prepareDirectory({ directory, create }: ReplicaOptions): Promise<
       })
     }
   }
-}
-
-/** Makes a directory and what is missing above it, so that a power cut leaves all of it. */
-async function makeDurably(directory: string): Promise<void> {
-  const topmost = await mkdir(directory, { recursive: true })
-  if (topmost === undefined) return
-  let path = directory
-  do {
-    path = dirname(path)
-    await nodeFileSystem.syncDirectory(path)
-  } while (path !== dirname(topmost))
 }
 
 /** Whether opening it again can't help: what is stored is damaged or not this replica's. */

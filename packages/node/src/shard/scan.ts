@@ -104,11 +104,14 @@ export interface PageRequest {
   readonly nowMs: number
   /** Bytes of keys and values after which the page ends; the entry that passes it is in it. */
   readonly bytesSoft?: number
+  /** Those of the system, too: for copies of all there is, not for anybody who asks. */
+  readonly withSystemKeys?: boolean
 }
 
 /**
- * Hands out the visible entries of one page, in order; those of the system are in no page. Returns the bound with which the rest is to
- * be asked for (`from` forwards, `to` in reverse), or `undefined` if the range is exhausted.
+ * Hands out the visible entries of one page, in order; those of the system only where asked. Returns
+ * the bound with which the rest is to be asked for (`from` forwards, `to` in reverse), or `undefined`
+ * if the range is exhausted.
  */
 export function readPage(
   overlay: Overlay,
@@ -120,7 +123,8 @@ export function readPage(
   let examined = 0
   let entries = 0
   let bytes = 0
-  const { from, to = SYSTEM_KEYS_START } = request.range
+  const { from, to = request.withSystemKeys === true ? undefined : SYSTEM_KEYS_START } =
+    request.range
   for (const { key, held } of merge(overlay, state, { from, to }, reverse)) {
     const visible = visibleAt(held, nowMs)
     examined += 1

@@ -250,20 +250,35 @@ export class SessionTable {
     for (const session of changed) {
       session.isChanged = false
       if (this.sessions.get(session.clientId) !== session) continue
-      const all = Array.from(session.results())
-      const results = all.filter((result) => result.revision <= revision)
-      if (results.length < all.length) this.onChange(session)
-      if (session.createdAt > revision) continue
-      const { clientId, lowWater, forgottenUpTo } = session
-      sessions.push({ clientId, lowWater, forgottenUpTo, results })
+      const storable = storableAt(session, revision)
+      if (storable === undefined || storable.results.length < session.size) this.onChange(session)
+      if (storable !== undefined) sessions.push(storable)
     }
     this.frozen = { floor: this.floor, sessions, removed: Array.from(this.removed) }
     this.removed.clear()
     return this.frozen
   }
 
+  /** All there is at this revision, which must be the last that has committed. */
+  at(revision: number): { readonly floor: number; readonly sessions: readonly StorableSession[] } {
+    const sessions: StorableSession[] = []
+    for (const session of this.sessions.values()) {
+      const storable = storableAt(session, revision)
+      if (storable !== undefined) sessions.push(storable)
+    }
+    return { floor: this.floor, sessions }
+  }
+
   /** What `freeze` gave is on its way to the disk. */
   stored(): void {
     this.frozen = undefined
   }
+}
+
+/** What of a session is committed; `undefined` if nothing is. */
+function storableAt(session: Session, revision: number): StorableSession | undefined {
+  if (session.createdAt > revision) return undefined
+  const { clientId, lowWater, forgottenUpTo } = session
+  const results = Array.from(session.results()).filter((result) => result.revision <= revision)
+  return { clientId, lowWater, forgottenUpTo, results }
 }
