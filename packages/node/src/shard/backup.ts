@@ -8,12 +8,13 @@
  * Frames that are not known to be committed may have to be cut: they wait in the tail, and nothing
  * reads them. It ends no entry by its own clock; the primary does, through the log.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ReadCall, WireWriter } from '@kv/protocol'
 import type { CopyReport } from '../link/control.js'
 import { BackupLog } from './backup/backup-log.js'
 import { Conversation, type PrimaryLine } from './backup/conversation.js'
 import { FrameQueue } from './backup/frame-queue.js'
+import { Rebuild } from './backup/rebuild.js'
+import { Tail } from './backup/tail.js'
 import type { Clock } from './clock.js'
 import { CommittedReads } from './committed-reads.js'
 import type { HistoryLimits } from './feed/history.js'
@@ -21,20 +22,18 @@ import { LogKeeper } from './feed/log-keeper.js'
 import { LogFailed } from './log/errors.js'
 import type { LogFrame } from './log/frame.js'
 import { lastRevisionOf } from './log/frame.js'
-import { replayFrame } from './replay.js'
 import type { Replica, ReplicaOptions } from './replica.js'
 import { closeReplica, openBackupReplica } from './replica.js'
 import type { ToFollower } from './replication/messages.js'
 import type { Pace } from './sequencer/sequencer.js'
 import { writeAtOnce } from './sequencer/sequencer.js'
+import type { SnapshotBegin } from './snapshot/parts.js'
+import { replaceWithBuilt } from './snapshot/snapshot-build.js'
 import { applyOverlay } from './state/applier.js'
-import { stateDamageIn } from './state/stored-entry.js'
+import { StateDamage, stateDamageIn } from './state/stored-entry.js'
 
 /** Memory for frames that are not known to be committed; beyond it, no more are appended. */
 export const TAIL_BYTES_MAX: number = 33_554_432
-
-/** Bytes of frames taken into the overlay in one turn of the event loop: about a millisecond. */
-const REPLAY_BYTES_SOFT = 65_536
 
 export interface BackupOptions extends ReplicaOptions {
   readonly copy: number
@@ -53,23 +52,20 @@ export class Backup {
   readonly copy: number
   readonly hosting: number
   private readonly options: BackupOptions
-  private readonly replica: Replica
+  private replica: Replica
   private readonly log: BackupLog
-  /** Durable here, and not known to be committed or not taken into the overlay yet. */
-  private readonly tail: FrameQueue
-  private readonly reads: CommittedReads
+  private tail: Tail
+  private reads: CommittedReads
   private keeper: LogKeeper
   private conversation: Conversation | undefined
+  /** A replica is being built from the primary's snapshot. */
+  private rebuild: Rebuild | undefined
   private highestEpoch: number
-  private committedRevision: number
-  /** Everything up to here is in the overlay or in the state, and can't be cut. */
-  private replayedRevision: number
-  private lastTimeMs: number
-  private isReplayDue = false
   private applying: Promise<void> | undefined
   private applyError: Error | undefined
   private failure: Error | undefined
-  private role: 'following' | 'promoted' | 'closed' = 'following'
+  /** `replacing`: what was there is closed, and what comes in its place is not open yet. */
+  private role: 'following' | 'replacing' | 'promoted' | 'closed' = 'following'
   private closing: Promise<void> | undefined
 
   private constructor(options: BackupOptions, replica: Replica, tail: FrameQueue) {
@@ -78,15 +74,9 @@ export class Backup {
     this.hosting = options.hosting
     this.options = options
     this.replica = replica
-    this.tail = tail
+    this.tail = this.newTail(tail, replica)
     this.highestEpoch = replica.log.lastEpoch
-    this.lastTimeMs = replica.lastTimeMs
-    this.replayedRevision =
-      tail.size === 0 ? replica.log.lastRevision : replica.state.marks.applyingRevision
-    this.committedRevision = this.replayedRevision
-    this.reads = new CommittedReads(replica, (damage) => {
-      this.fail(damage)
-    })
+    this.reads = this.newReads(replica)
     this.keeper = this.newKeeper(replica)
     this.log = new BackupLog(replica.log, {
       replica: options,
@@ -114,6 +104,23 @@ export class Backup {
     return new Backup(options, replica, tail)
   }
 
+  private newTail(frames: FrameQueue, replica: Replica): Tail {
+    return new Tail(frames, replica, {
+      onReplayed: () => {
+        this.log.resume()
+      },
+      onError: (error) => {
+        this.fail(stateDamageIn(error) ?? error)
+      },
+    })
+  }
+
+  private newReads(replica: Replica): CommittedReads {
+    return new CommittedReads(replica, (damage) => {
+      this.fail(damage)
+    })
+  }
+
   private newKeeper({ log }: Pick<Replica, 'log'>): LogKeeper {
     return new LogKeeper(log, this.options.clock, this.options.history)
   }
@@ -130,17 +137,26 @@ export class Backup {
       return conversation
     }
     this.conversation = conversation
-    void this.log.settle().then(() => {
-      if (this.conversation === conversation) this.begin(conversation)
+    void this.settle().then(() => {
+      if (this.conversation === conversation && this.failure === undefined) this.begin(conversation)
     })
     return conversation
+  }
+
+  /** Resolves when nothing that a conversation began is under way. Never rejects. */
+  private async settle(): Promise<void> {
+    const { rebuild } = this
+    await this.log.settle()
+    await rebuild?.abandon()
+    if (this.rebuild === rebuild) this.rebuild = undefined
   }
 
   private begin(conversation: Conversation): void {
     conversation.begin(this.highestEpoch, {
       log: this.log,
       hosting: this.hosting,
-      appliedRevision: () => this.replayedRevision,
+      appliedRevision: () =>
+        Math.max(this.tail.replayedRevision, this.replica.state.marks.applyingRevision),
       cut: (after) => {
         void this.log.cut(after).then(() => {
           this.onCut(conversation, after.revision)
@@ -151,14 +167,63 @@ export class Backup {
         else conversation.break('more frames are unsynced than a primary may send')
       },
       onCommit: (revision) => {
-        this.learnCommit(revision)
+        this.tail.learnCommit(revision)
       },
-      beginSnapshot: () => {
-        conversation.break('copies are not built from snapshots yet')
+      beginSnapshot: (begin) => {
+        this.rebuild = this.newRebuild(conversation, begin)
       },
-      takePage: () => undefined,
-      endSnapshot: () => undefined,
+      takePage: (page) => {
+        this.rebuild?.takePage(page)
+      },
+      endSnapshot: (end) => {
+        this.rebuild?.end(end)
+      },
     })
+  }
+
+  private newRebuild(conversation: Conversation, begin: SnapshotBegin): Rebuild {
+    return new Rebuild(begin, {
+      replica: this.options,
+      onPageTaken: () => {
+        conversation.onPageTaken()
+      },
+      onBuilt: async () => {
+        await this.replace()
+        if (this.failure === undefined) conversation.onRebuilt()
+      },
+      onFailed: (reason) => {
+        conversation.break(reason)
+      },
+    })
+  }
+
+  /** Puts the replica that was built in the place of the one that is open. Never rejects. */
+  private async replace(): Promise<void> {
+    if (this.role !== 'following' || this.failure !== undefined) return
+    this.role = 'replacing'
+    try {
+      this.tail.end()
+      await this.applying?.catch(() => undefined)
+      await closeReplica({ ...this.replica, log: this.log.current })
+      await replaceWithBuilt(this.options.directory)
+      const tail = new FrameQueue()
+      const options = { ...this.options, create: false, isCatchingUp: true }
+      this.take(await openBackupReplica(options, (frame) => tail.push(frame)), tail)
+    } catch (error) {
+      // Nothing is open any more.
+      this.role = 'closed'
+      this.fail(error as Error)
+    }
+  }
+
+  private take(replica: Replica, tail: FrameQueue): void {
+    this.role = 'following'
+    this.replica = replica
+    this.tail = this.newTail(tail, replica)
+    this.reads = this.newReads(replica)
+    this.keeper = this.newKeeper(replica)
+    this.log.replace(replica.log)
+    this.applyError = undefined
   }
 
   private endConversation(): void {
@@ -182,52 +247,10 @@ export class Backup {
     this.conversation?.onDurable(revision)
   }
 
-  private learnCommit(revision: number): void {
-    if (revision <= this.committedRevision) return
-    this.committedRevision = revision
-    this.replaySome()
-  }
-
-  /** Takes what is committed into the overlay, over several turns if it is much. */
-  private replaySome(): void {
-    if (this.isReplayDue || this.role !== 'following') return
-    if (this.replayPart()) {
-      this.isReplayDue = true
-      setImmediate(() => {
-        this.isReplayDue = false
-        this.replaySome()
-      })
-    }
-    this.log.resume()
-  }
-
-  /** Takes what one turn has time for. Returns whether more is left to do. */
-  private replayPart(): boolean {
-    const { bytes } = this.tail
-    while (bytes - this.tail.bytes < REPLAY_BYTES_SOFT) if (!this.replayNext()) return false
-    return true
-  }
-
-  /** Takes the oldest frame of the tail if it is committed. Returns whether it did. */
-  private replayNext(): boolean {
-    const frame = this.tail.first
-    if (frame === undefined || this.failure !== undefined) return false
-    if (lastRevisionOf(frame) > this.committedRevision) return false
-    try {
-      replayFrame(frame, this.replica)
-    } catch (error) {
-      this.fail(stateDamageIn(error) ?? (error as Error))
-      return false
-    }
-    this.tail.shift()
-    this.replayedRevision = lastRevisionOf(frame)
-    this.lastTimeMs = Math.max(this.lastTimeMs, frame.timeMs)
-    return true
-  }
-
   private fail(error: Error): void {
     if (this.failure !== undefined) return
     this.failure = error
+    this.tail.end()
     this.conversation?.break(error.message)
     this.options.onFailure(error)
   }
@@ -254,6 +277,7 @@ export class Backup {
 
   /** Answers a read from what is known to be committed: it may be behind the primary. */
   read(call: ReadCall, nowMs: number, writer: WireWriter): void {
+    if (this.role === 'replacing') throw new Error('the copy is being rebuilt')
     this.reads.answer(call, nowMs, writer)
   }
 
@@ -272,9 +296,9 @@ export class Backup {
 
   private async applyOnce(): Promise<void> {
     const { overlay, state, sessions } = this.replica
-    if (overlay.isEmpty || this.role === 'closed') return
+    if (overlay.isEmpty || this.role === 'closed' || this.role === 'replacing') return
     try {
-      await applyOverlay(overlay, state, { sessions, timeMs: this.lastTimeMs })
+      await applyOverlay(overlay, state, { sessions, timeMs: this.tail.lastTimeMs })
       await this.dropLog()
       this.applyError = undefined
     } catch (error) {
@@ -294,7 +318,7 @@ export class Backup {
 
   /** To be called a few times a second, until it is closed or has been promoted. */
   onTick(): void {
-    if (this.role === 'closed' || this.failure !== undefined) return
+    if (this.role === 'closed' || this.role === 'replacing' || this.failure !== undefined) return
     this.log.onTick()
     if (this.applying !== undefined) return
     // Tried again at the next tick: a log that has failed says so to its next append.
@@ -309,9 +333,9 @@ export class Backup {
       copy: this.copy,
       epoch: log.lastEpoch,
       revision: log.lastRevision,
-      committedRevision: this.replayedRevision,
+      committedRevision: this.tail.replayedRevision,
       appliedRevision: state.marks.appliedRevision,
-      stateBytes: state.bytesOnDisk,
+      stateBytes: this.role === 'replacing' ? 0 : state.bytesOnDisk,
       logBytes: log.bytesOnDisk,
       overlayBytes: this.overlayBytes,
       reads: this.reads.count,
@@ -326,17 +350,21 @@ export class Backup {
   async promote(): Promise<Replica> {
     if (this.role !== 'following') throw new LogFailed('The copy is closed or promoted already.')
     this.endConversation()
-    await this.log.settle()
-    this.committedRevision = Infinity
-    while (this.replayPart()) await nextTurn()
+    await this.settle()
+    const { lastRevision } = this.log.current
+    const { applyingRevision } = this.replica.state.marks
+    if (lastRevision < applyingRevision) {
+      throw new StateDamage(`the log ends at ${lastRevision}, before ${applyingRevision}`)
+    }
+    await this.tail.finish()
     if (this.failure !== undefined) throw this.failure
     if (this.role !== 'following') throw new LogFailed('The copy was closed.')
     this.role = 'promoted'
-    const { log, lastTimeMs, applying } = this
+    const { log, tail, applying } = this
     return {
       ...this.replica,
       log: log.current,
-      lastTimeMs,
+      lastTimeMs: tail.lastTimeMs,
       ...(applying === undefined ? {} : { applying }),
     }
   }
@@ -349,7 +377,11 @@ export class Backup {
 
   private async closeAll(): Promise<void> {
     this.endConversation()
+    await this.rebuild?.abandon()
+    if (this.role === 'closed') return
     this.role = 'closed'
+    this.endConversation()
+    this.tail.end()
     await this.log.settle()
     await this.applying?.catch(() => undefined)
     await closeReplica({ ...this.replica, log: this.log.current })

@@ -157,6 +157,11 @@ export class BackupLog {
     this.ports.onFailure(error)
   }
 
+  /** Another log takes the place of this one, which is closed; nothing may be under way. */
+  replace(log: Log): void {
+    this.log = log
+  }
+
   /** Waits for what is under way, and closes the log. */
   async close(): Promise<void> {
     await this.settle()

@@ -59,6 +59,14 @@ export class Conversation {
     this.follower?.onDurable(revision)
   }
 
+  onPageTaken(): void {
+    this.follower?.onPageTaken()
+  }
+
+  onRebuilt(): void {
+    this.follower?.onRebuilt()
+  }
+
   break(reason: string): void {
     if (this.isOver) return
     this.end()
