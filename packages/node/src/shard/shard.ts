@@ -21,6 +21,7 @@ import { ExpirySweep } from './state/expiry.js'
 import type { Group } from './sequencer/group.js'
 import type { Held } from './held.js'
 import { visibleAt } from './held.js'
+import { ReplicatedLog, type ReplicationOptions } from './primary/replicated-log.js'
 import type { Replica, ReplicaOptions } from './replica.js'
 import { closeReplica, openReplica } from './replica.js'
 import type { Origin, Pace } from './sequencer/sequencer.js'
@@ -34,18 +35,33 @@ export interface ShardOptions extends ReplicaOptions {
   readonly pace?: Pace
   /** How far back the log is kept for watchers; not at all unless said otherwise. */
   readonly history?: HistoryLimits
+  /** A copy that has followed, to go on with instead of opening the directory. */
+  readonly replica?: Replica
+  /** Where there are other copies. What is appended counts once they have it. */
+  readonly replication?: ReplicationOptions
+  /** Called before the epoch begins, which may take until others follow: they can attach from now on. */
+  readonly onOpening?: (shard: Shard) => void
   /** The shard can't go on in this epoch. It takes no more calls and is to be closed. */
   readonly onFailure: (error: Error) => void
 }
 
+/** How long a shard that is closed waits for the other copies to sync what it has taken. */
+const CLOSE_COMMIT_MS_MAX = 1_000
+
 export class Shard {
   readonly id: number
   readonly epoch: number
+  /** Where the other copies follow; `undefined` where there is only this one. */
+  readonly replication: ReplicatedLog | undefined
   /** Who is told of what commits. */
   readonly watchers: Watchers
   private readonly replica: Replica
   private readonly clock: Clock
   private readonly onFailure: (error: Error) => void
+  private failure: Error | undefined
+  /** What was inherited is committed. */
+  private isServing = false
+  private closing: Promise<void> | undefined
   private readonly sequencer: Sequencer
   private readonly committed: CommittedReads
   private readonly sweep: ExpirySweep
@@ -60,7 +76,16 @@ export class Shard {
     this.replica = replica
     this.clock = options.clock
     this.onFailure = options.onFailure
-    this.committed = new CommittedReads(replica, options.onFailure)
+    this.applying = replica.applying
+      ?.catch(() => undefined)
+      .finally(() => {
+        this.applying = undefined
+      })
+    const onFailure = (error: Error): void => {
+      this.fail(error)
+    }
+    this.replication = this.newReplication(options)
+    this.committed = new CommittedReads(replica, onFailure)
     this.sweep = new ExpirySweep(replica.overlay, replica.state)
     replica.sessions.begin(this.clock.now())
     this.keeper = new LogKeeper(replica.log, options.clock, options.history)
@@ -71,11 +96,12 @@ export class Shard {
       page: (request, onEntry) =>
         this.committed.page({ ...request, reverse: false, nowMs: this.clock.now() }, onEntry),
       visible: (key) => visibleAt(this.committed.find(key), this.clock.now()),
-      onError: options.onFailure,
+      onError: onFailure,
     })
+    const { pace = writeAtOnce } = options
     this.sequencer = new Sequencer({
-      log: replica.log,
-      pace: options.pace ?? writeAtOnce,
+      log: this.replication ?? replica.log,
+      pace: this.replication?.pace(pace) ?? pace,
       epoch: options.epoch,
       lastRevision: replica.log.lastRevision,
       lastTimeMs: replica.lastTimeMs,
@@ -89,25 +115,40 @@ export class Shard {
       onCommit: (group) => {
         this.commit(group)
       },
-      onFailure: options.onFailure,
+      onFailure,
+    })
+  }
+
+  private newReplication(options: ShardOptions): ReplicatedLog | undefined {
+    if (options.replication === undefined) return undefined
+    return new ReplicatedLog(options.replication, {
+      epoch: options.epoch,
+      log: this.replica.log,
+      now: () => this.clock.now(),
+      openSnapshot: () => ({ next: () => undefined, close: () => undefined }),
+      onFailure: (error) => {
+        this.fail(error)
+      },
     })
   }
 
   /** Opens the replica as primary of `epoch`. Resolves once its inherited log is committed. */
   static async open(options: ShardOptions): Promise<Shard> {
-    const replica = await openReplica(options)
+    const replica = options.replica ?? (await openReplica(options))
     const { lastEpoch } = replica.log
     if (options.epoch <= lastEpoch) {
       await closeReplica(replica)
       throw new Error(`epoch ${options.epoch} is over: the log has reached epoch ${lastEpoch}`)
     }
     const shard = new Shard(options, replica)
+    options.onOpening?.(shard)
     try {
       await shard.beginEpoch()
     } catch (error) {
       await shard.close()
-      throw error
+      throw shard.failure ?? error
     }
+    shard.isServing = true
     return shard
   }
 
@@ -134,11 +175,12 @@ export class Shard {
 
   /** What the next `apply` would take along. */
   get applicableBytes(): number {
-    return this.replica.overlay.applicableBytes
+    return this.isServing ? this.replica.overlay.applicableBytes : 0
   }
 
+  /** Nothing is left to apply, or may be: what was inherited could still be cut. */
   get isApplied(): boolean {
-    return this.replica.overlay.isEmpty
+    return !this.isServing || this.replica.overlay.isEmpty
   }
 
   /** Why the last attempt to apply failed, until one succeeds. */
@@ -159,7 +201,15 @@ export class Shard {
   /** Damage is never served: neither is anything else of this replica (P8). */
   private notice(error: unknown): void {
     const damage = stateDamageIn(error)
-    if (damage !== undefined) this.onFailure(damage)
+    if (damage !== undefined) this.fail(damage)
+  }
+
+  private fail(error: Error): void {
+    if (this.failure !== undefined || this.closing !== undefined) return
+    this.failure = error
+    // Whoever waits for it to open learns of it in this way.
+    if (!this.isServing) this.replication?.giveUp(error)
+    this.onFailure(error)
   }
 
   /** Takes a write; `flush` must follow in the same turn. */
@@ -210,7 +260,8 @@ export class Shard {
 
   /** What is due from time to time: entries end, and the log that was kept long enough goes. */
   onTick(): void {
-    this.expireSome()
+    this.replication?.onTick()
+    if (this.isServing) this.expireSome()
     if (this.applying !== undefined) return
     // Tried again at the next tick: a log that has failed says so to its next append.
     this.dropLog().catch(() => undefined)
@@ -219,7 +270,7 @@ export class Shard {
   private dropLog(): Promise<void> {
     const { state, log } = this.replica
     const isShort = log.spaceError !== undefined || this.applyError !== undefined
-    return this.keeper.drop(state.marks.appliedRevision, isShort)
+    return this.keeper.drop(state.marks.appliedRevision, isShort, this.replication?.neededRevision)
   }
 
   /**
@@ -247,6 +298,7 @@ export class Shard {
 
   private async applyOnce(): Promise<void> {
     const { overlay, state, sessions } = this.replica
+    if (!this.isServing) return
     try {
       await applyOverlay(overlay, state, { sessions, timeMs: this.sequencer.recordTimeMs })
       await this.dropLog()
@@ -260,11 +312,11 @@ export class Shard {
 
   report(): ShardReport {
     const { overlay, state, log } = this.replica
-    const blocked = log.spaceError ?? this.applyError
+    const blocked = (log.spaceError ?? this.applyError)?.message ?? this.replication?.waitsFor
     return {
       shard: this.id,
       epoch: this.epoch,
-      revision: log.lastRevision,
+      revision: this.watchers.committedRevision,
       appliedRevision: state.marks.appliedRevision,
       keys: state.entryCount + overlay.size,
       stateBytes: state.bytesOnDisk,
@@ -272,15 +324,37 @@ export class Shard {
       overlayBytes: this.overlayBytes,
       reads: this.committed.count,
       writes: this.writes,
-      ...(blocked === undefined ? {} : { writesBlocked: blocked.message }),
+      ...(blocked === undefined ? {} : { writesBlocked: blocked }),
     }
   }
 
   /** Takes no more writes, waits for those it took, and lets go of the directory. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.closing ??= this.closeAll()
+    return this.closing
+  }
+
+  private async closeAll(): Promise<void> {
+    const stopWaiting = this.waitForCopies()
     await this.sequencer.close()
+    stopWaiting()
+    this.replication?.close()
     this.watchers.end()
     await this.applying?.catch(() => undefined)
     await closeReplica(this.replica)
+  }
+
+  /** Copies that do not sync must not keep the shard from being served elsewhere. */
+  private waitForCopies(): () => void {
+    const { replication } = this
+    if (replication === undefined) return () => undefined
+    const isWorthIt = this.isServing && this.failure === undefined
+    const graceMs = isWorthIt ? CLOSE_COMMIT_MS_MAX : 0
+    const timer = setTimeout(() => {
+      replication.giveUp(this.failure)
+    }, graceMs)
+    return () => {
+      clearTimeout(timer)
+    }
   }
 }

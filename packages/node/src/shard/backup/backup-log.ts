@@ -8,16 +8,13 @@ import { LogMisuse, LogNoRoom } from '../log/errors.js'
 import type { LogFrame } from '../log/frame.js'
 import { FRAME_HEADER_BYTES } from '../log/frame.js'
 import type { Log } from '../log/log.js'
-import { FRAME_BYTES_MAX } from '../log/options.js'
+import { FRAME_BYTES_MAX, HUNG_APPEND_MS } from '../log/options.js'
 import type { LogPosition } from '../log/position.js'
 import type { ReplicaOptions } from '../replica.js'
 import { cutLog } from '../replica-log.js'
 import { UNSYNCED_BYTES_MAX } from '../replication/peer.js'
 import type { Pace } from '../sequencer/sequencer.js'
 import { FrameQueue } from './frame-queue.js'
-
-/** An append that takes longer counts as an error of the disk. */
-export const HUNG_APPEND_MS = 2_000
 
 /** A primary has no more than this unsynced. */
 const QUEUE_BYTES_MAX = UNSYNCED_BYTES_MAX + FRAME_BYTES_MAX

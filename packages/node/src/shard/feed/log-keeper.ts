@@ -1,6 +1,6 @@
 /**
- * Decides which part of a shard's log may go: what neither the state needs nor, within their limits,
- * watchers.
+ * Decides which part of a shard's log may go: what the state does not need and, within their limits,
+ * neither watchers nor the copies that follow.
  */
 import type { Clock } from '../clock.js'
 import type { Log } from '../log/log.js'
@@ -9,6 +9,9 @@ import type { HistoryLimits } from './history.js'
 
 /** Nothing is kept for watchers. */
 const NO_HISTORY: HistoryLimits = { bytesMax: 0, ageMsMax: 0 }
+
+/** A longer log is not kept for copies that follow: one that is so far behind is rebuilt. */
+export const FOLLOWERS_LOG_BYTES_MAX: number = 67_108_864
 
 export class LogKeeper {
   private readonly log: Log
@@ -29,14 +32,25 @@ export class LogKeeper {
   }
 
   /**
-   * Drops what may go of the log up to `appliedRevision`. `isShort`: something can't be written for
-   * want of space, which comes before what watchers may still want.
+   * Drops what may go of the log up to `appliedRevision`; copies that follow need it from
+   * `neededRevision` on. `isShort`: something can't be written for want of space, which comes before
+   * what others may still want.
    */
-  async drop(appliedRevision: number, isShort: boolean): Promise<void> {
-    const wantedFrom = isShort ? Infinity : this.history.keepFrom(this.clock.now())
+  async drop(
+    appliedRevision: number,
+    isShort: boolean,
+    neededRevision: number = Infinity,
+  ): Promise<void> {
+    const wantedFrom = isShort ? Infinity : this.wantedFrom(neededRevision)
     const before = Math.min(appliedRevision + 1, wantedFrom)
     if (before <= this.droppedBefore) return
     await this.log.dropBefore(before)
     this.droppedBefore = before
+  }
+
+  private wantedFrom(neededRevision: number): number {
+    const keepFrom = this.history.keepFrom(this.clock.now())
+    const isTooLong = this.log.bytesOnDisk > FOLLOWERS_LOG_BYTES_MAX
+    return isTooLong ? keepFrom : Math.min(keepFrom, neededRevision)
   }
 }

@@ -13,6 +13,9 @@ export const SEGMENT_BYTES_MAX: number = 8 * 1024 * 1024
 /** Header and body. A longer frame is a bug of the caller. */
 export const FRAME_BYTES_MAX: number = 4 * 1024 * 1024
 
+/** An append that takes longer counts as an error of the disk, where another copy can do without it. */
+export const HUNG_APPEND_MS = 2_000
+
 export interface LogOptions {
   readonly directory: string
   readonly clusterId: string

@@ -5,7 +5,8 @@ import type { Answer } from '../answer.js'
 import type { HistoryLimits } from '../feed/history.js'
 import type { LogFileSystem } from '../log/file-system.js'
 import type { Attempt } from '../sessions/session-table.js'
-import { Shard } from '../shard.js'
+import type { Journals } from '../journal/journals.js'
+import { Shard, type ShardOptions } from '../shard.js'
 import { GatheredAnswers } from './calls.js'
 
 export interface ShardUnderTestOptions {
@@ -17,6 +18,11 @@ export interface ShardUnderTestOptions {
   readonly fileSystem?: LogFileSystem
   readonly clock?: { nowMs: number }
   readonly history?: HistoryLimits
+  readonly journals?: Journals
+  readonly failures?: Error[]
+  readonly shardOptions?: Pick<ShardOptions, 'replica' | 'replication'>
+  /** The shard is there, and its epoch begins. */
+  readonly onOpening?: (under: ShardUnderTest) => void
 }
 
 /** Each opening is another client: its numbers begin at 1. */
@@ -36,8 +42,8 @@ export class ShardUnderTest {
   }
 
   static async open(options: ShardUnderTestOptions): Promise<ShardUnderTest> {
-    const failures: Error[] = []
-    const { clock = { nowMs: 1_000_000 }, fileSystem, history } = options
+    const { clock = { nowMs: 1_000_000 }, failures = [], fileSystem, history, journals } = options
+    let under: ShardUnderTest | undefined
     const shard = await Shard.open({
       directory: options.directory,
       create: options.create ?? false,
@@ -48,8 +54,14 @@ export class ShardUnderTest {
       onFailure: (error) => failures.push(error),
       ...(fileSystem === undefined ? {} : { fileSystem }),
       ...(history === undefined ? {} : { history }),
+      ...(journals === undefined ? {} : { journals }),
+      ...options.shardOptions,
+      onOpening: (opening) => {
+        under = new ShardUnderTest(opening, clock, failures)
+        options.onOpening?.(under)
+      },
     })
-    return new ShardUnderTest(shard, clock, failures)
+    return under ?? new ShardUnderTest(shard, clock, failures)
   }
 
   read(call: ReadCall): Answer {
