@@ -29,11 +29,12 @@ import { Journals } from '../shard/journal/journals.js'
 import { nodeFileSystem } from '../shard/log/file-system.js'
 import type { Replica, ReplicaOptions } from '../shard/replica.js'
 import { isDamage } from '../shard/replica.js'
+import type { ReplicationOptions } from '../shard/primary/replicated-log.js'
 import type { ToFollower, ToPrimary } from '../shard/replication/messages.js'
 import type { Pace } from '../shard/sequencer/sequencer.js'
 import type { Shard } from '../shard/shard.js'
 import type { Conversation, Counterpart } from './conversation.js'
-import { type Engine, type Primary, type PrimaryOptions, REAL_ENGINE } from './engine.js'
+import { type Engine, type PrimaryOptions, REAL_ENGINE } from './engine.js'
 import type { Following } from './replication-dialer.js'
 import { setAside } from './set-aside.js'
 import { Turns } from './turns.js'
@@ -60,7 +61,7 @@ interface Hosted {
   readonly place: Hosting
   readonly epoch: number
   readonly topologyVersion: number
-  shard: Primary | undefined
+  shard: Shard | undefined
   backup: Backup | undefined
   /** As primary: clients are served. */
   isServed: boolean
@@ -80,7 +81,7 @@ export class Replicas {
   private readonly engine: Engine
   private readonly hosted = new Map<number, Hosted>()
   /** Primaries that serve clients. */
-  private readonly served = new Map<number, Hosted & { readonly shard: Primary }>()
+  private readonly served = new Map<number, Hosted & { readonly shard: Shard }>()
   private readonly tasks = new Map<number, Set<Task>>()
   private readonly turns = new Turns()
   /** By volume: a failing disk must not stop the logs of another. */
@@ -148,6 +149,14 @@ export class Replicas {
     const { shard: id, hosting, epoch, inSync, minInSync } = place
     const hosted = this.newHosted(place, place)
     this.hosted.set(id, hosted)
+    const replication: ReplicationOptions = {
+      copy: place.copy,
+      inSync,
+      minInSync,
+      ask: (change, version) => {
+        this.ports.report({ type: 'askSet', shard: id, epoch, version, change })
+      },
+    }
     const options: PrimaryOptions = {
       ...this.replicaOptions(place),
       epoch,
@@ -158,14 +167,8 @@ export class Replicas {
         this.fail(hosted, error)
       },
       ...(replica === undefined ? {} : { replica }),
-      replication: {
-        copy: place.copy,
-        inSync,
-        minInSync,
-        ask: (change, version) => {
-          this.ports.report({ type: 'askSet', shard: id, epoch, version, change })
-        },
-      },
+      // Where nobody can follow, nothing is paid for it.
+      ...(this.ports.configuration.replicationAddress === '' ? {} : { replication }),
       onOpening: (shard) => {
         hosted.shard = shard
         if (task.isCancelled || hosted.failure !== undefined) void this.close(hosted)
@@ -181,7 +184,7 @@ export class Replicas {
     }
     if (task.isCancelled) return
     hosted.isServed = true
-    this.served.set(id, hosted as Hosted & { readonly shard: Primary })
+    this.served.set(id, hosted as Hosted & { readonly shard: Shard })
     this.ports.onPrimary(id)
     this.ports.report({ type: 'opened', shard: id, hosting, epoch })
   }

@@ -4,7 +4,8 @@ import type { Backup, BackupOptions } from '../../shard/backup.js'
 import type { Replica } from '../../shard/replica.js'
 import type { ToFollower } from '../../shard/replication/messages.js'
 import type { Counterpart } from '../conversation.js'
-import type { Engine, Primary, PrimaryOptions } from '../engine.js'
+import type { Shard } from '../../shard/shard.js'
+import type { Engine, PrimaryOptions } from '../engine.js'
 
 class Gate {
   readonly passed: Promise<void>
@@ -90,14 +91,14 @@ export class FakeEngine implements Engine {
   /** What the next opening of a backup ends with. */
   backupError: Error | undefined
 
-  async openShard(options: PrimaryOptions): Promise<Primary> {
+  async openShard(options: PrimaryOptions): Promise<Shard> {
     const shard = new FakePrimary(options)
     this.primaries.push(shard)
     // The directory is opened meanwhile.
     await Promise.resolve()
-    options.onOpening(shard as unknown as Primary)
+    options.onOpening(shard as unknown as Shard)
     await shard.begun.passed
-    return shard as unknown as Primary
+    return shard as unknown as Shard
   }
 
   async openBackup(options: BackupOptions): Promise<Backup> {
