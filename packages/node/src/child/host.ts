@@ -56,6 +56,7 @@ export class Host {
   private readonly replies: ReplyGate
   private readonly ticking: NodeJS.Timeout
   private link: DataLink | undefined
+  private closing: Promise<void> | undefined
   private ticks = 0
 
   constructor(ports: HostPorts) {
@@ -343,7 +344,12 @@ export class Host {
   }
 
   /** Answers what was taken, closes every shard. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.closing ??= this.closeAll()
+    return this.closing
+  }
+
+  private async closeAll(): Promise<void> {
     // The primaries of other children may be closing, too: what they took commits with the backups
     // here.
     await this.replicas.closePrimaries()

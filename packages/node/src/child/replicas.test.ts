@@ -16,7 +16,7 @@ class Scene {
   /** Whom each backup follows, and who is told of primaries. */
   readonly news: string[] = []
   readonly replicas = new Replicas({
-    configuration: { ...configurationOf(), replicationAddress: '/run/child-1' },
+    configuration: configurationOf({ replicationAddress: '/run/child-1' }),
     logger: pino({ level: 'silent' }),
     clock: { now: () => 0 },
     pace: (append) => void append(),

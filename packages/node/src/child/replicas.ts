@@ -110,10 +110,9 @@ export class Replicas {
 
   /** What holds committed writes in memory until they are applied. */
   *overlays(): Iterable<Shard | Backup> {
-    for (const { shard, backup, isServed } of this.hosted.values()) {
-      // What a new primary has inherited may still have to be cut.
-      if (backup !== undefined) yield backup
-      else if (shard !== undefined && isServed) yield shard
+    for (const { shard, backup } of this.hosted.values()) {
+      const copy = shard ?? backup
+      if (copy !== undefined) yield copy
     }
   }
 
@@ -347,8 +346,10 @@ export class Replicas {
     // Until an opening has come this far, there is nothing to close.
     const open = hosted.shard ?? hosted.backup
     if (open === undefined || hosted.closing !== undefined) return hosted.closing ?? DONE
-    if (hosted.shard !== undefined) this.ports.onPrimaryGone(shard, reason)
-    hosted.closing = open.close()
+    // Its followers are needed until what it has taken is committed: it lets go of them itself.
+    hosted.closing = open.close().finally(() => {
+      if (hosted.shard !== undefined) this.ports.onPrimaryGone(shard, reason)
+    })
     return hosted.closing
   }
 

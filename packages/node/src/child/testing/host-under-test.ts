@@ -19,9 +19,17 @@ export interface SentReply {
 /** A number is used once, also where another host takes the directory over. */
 let nextSequence = 1_000
 
-export function configurationOf(overlayBytesMax: number = 67_108_864): Configuration {
+/** What a host may be told otherwise. */
+export interface HostSettings {
+  readonly childId?: number
+  readonly overlayBytesMax?: number
+  readonly replicationAddress?: string
+}
+
+export function configurationOf(settings: HostSettings = {}): Configuration {
+  const { childId = 1, overlayBytesMax = 67_108_864, replicationAddress = '' } = settings
   return {
-    childId: 1,
+    childId,
     clusterId: 'cluster-1',
     shardCount: 1,
     clock: { wallMs: Date.now(), monotonicNs: process.hrtime.bigint().toString() },
@@ -32,24 +40,28 @@ export function configurationOf(overlayBytesMax: number = 67_108_864): Configura
       historyMsMax: 60_000,
     },
     logLevel: 'silent',
-    replicationAddress: '',
+    replicationAddress,
   }
 }
 
 export class HostUnderTest {
   readonly host: Host
   readonly reports: FromChild[] = []
+  /** What the host says goes here, too. */
+  onReport: (message: FromChild) => void = () => undefined
   readonly sent: SentReply[] = []
   private readonly root: string
   private nextBatchId = 1
 
-  constructor(root: string, options: { readonly overlayBytesMax?: number } = {}) {
+  constructor(root: string, settings: HostSettings = {}) {
     this.root = root
-    const { overlayBytesMax } = options
     this.host = new Host({
       logger: pino({ level: 'silent' }),
-      report: (message) => void this.reports.push(message),
-      configuration: configurationOf(overlayBytesMax),
+      report: (message) => {
+        this.reports.push(message)
+        this.onReport(message)
+      },
+      configuration: configurationOf(settings),
     })
     const link: Pick<DataLink, 'reply'> = {
       reply: (connection, batchId, final, message) => {
