@@ -11,27 +11,42 @@ import { ERROR_TEXT_BYTES_MAX } from './limits.js'
 /** What became of the call: it took effect, it did not, or nobody can tell. */
 export type Outcome = 'applied' | 'not-applied' | 'unknown'
 
+/** Every code, in the order of their numbers on the wire, from 1: none is ever moved or reused. */
+export const ERROR_CODES = [
+  'INVALID_KEY',
+  'INVALID_VALUE',
+  'INVALID_CURSOR',
+  'VALUE_TOO_LARGE',
+  'BATCH_TOO_LARGE',
+  'OUT_OF_RANGE',
+  'NOT_A_NUMBER',
+  'CONFLICT',
+  'CROSS_SHARD',
+  'LOCKED',
+  'LOCK_LOST',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'TIMEOUT',
+  'CLOSED',
+  'OVERLOADED',
+  'NO_SPACE',
+  'UNAVAILABLE',
+  'PROTOCOL',
+] as const
+
 /** Stable name of what went wrong. */
-export type ErrorCode =
-  | 'INVALID_KEY'
-  | 'INVALID_VALUE'
-  | 'INVALID_CURSOR'
-  | 'VALUE_TOO_LARGE'
-  | 'BATCH_TOO_LARGE'
-  | 'OUT_OF_RANGE'
-  | 'NOT_A_NUMBER'
-  | 'CONFLICT'
-  | 'CROSS_SHARD'
-  | 'LOCKED'
-  | 'LOCK_LOST'
-  | 'UNAUTHENTICATED'
-  | 'FORBIDDEN'
-  | 'TIMEOUT'
-  | 'CLOSED'
-  | 'OVERLOADED'
-  | 'NO_SPACE'
-  | 'UNAVAILABLE'
-  | 'PROTOCOL'
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+const RETRYABLE: readonly ErrorCode[] = [
+  'CONFLICT',
+  'LOCKED',
+  'TIMEOUT',
+  'OVERLOADED',
+  'NO_SPACE',
+  'UNAVAILABLE',
+]
+/** After any other the call was not applied. */
+const UNKNOWN: readonly ErrorCode[] = ['TIMEOUT', 'CLOSED', 'UNAVAILABLE', 'PROTOCOL']
 
 export interface ErrorRule {
   /** Number on the wire. Numbers are never reused. */
@@ -43,27 +58,12 @@ export interface ErrorRule {
 }
 
 /** Code → wire number, retryable, usual outcome. `docs/errors.md` has a heading for each. */
-export const ERROR_RULES: Readonly<Record<ErrorCode, ErrorRule>> = {
-  INVALID_KEY: { wire: 1, retryable: false, outcome: 'not-applied' },
-  INVALID_VALUE: { wire: 2, retryable: false, outcome: 'not-applied' },
-  INVALID_CURSOR: { wire: 3, retryable: false, outcome: 'not-applied' },
-  VALUE_TOO_LARGE: { wire: 4, retryable: false, outcome: 'not-applied' },
-  BATCH_TOO_LARGE: { wire: 5, retryable: false, outcome: 'not-applied' },
-  OUT_OF_RANGE: { wire: 6, retryable: false, outcome: 'not-applied' },
-  NOT_A_NUMBER: { wire: 7, retryable: false, outcome: 'not-applied' },
-  CONFLICT: { wire: 8, retryable: true, outcome: 'not-applied' },
-  CROSS_SHARD: { wire: 9, retryable: false, outcome: 'not-applied' },
-  LOCKED: { wire: 10, retryable: true, outcome: 'not-applied' },
-  LOCK_LOST: { wire: 11, retryable: false, outcome: 'not-applied' },
-  UNAUTHENTICATED: { wire: 12, retryable: false, outcome: 'not-applied' },
-  FORBIDDEN: { wire: 13, retryable: false, outcome: 'not-applied' },
-  TIMEOUT: { wire: 14, retryable: true, outcome: 'unknown' },
-  CLOSED: { wire: 15, retryable: false, outcome: 'unknown' },
-  OVERLOADED: { wire: 16, retryable: true, outcome: 'not-applied' },
-  NO_SPACE: { wire: 17, retryable: true, outcome: 'not-applied' },
-  UNAVAILABLE: { wire: 18, retryable: true, outcome: 'unknown' },
-  PROTOCOL: { wire: 19, retryable: false, outcome: 'unknown' },
-}
+export const ERROR_RULES = Object.fromEntries(
+  ERROR_CODES.map((code, index) => {
+    const outcome = UNKNOWN.includes(code) ? 'unknown' : 'not-applied'
+    return [code, { wire: index + 1, retryable: RETRYABLE.includes(code), outcome }]
+  }),
+) as Readonly<Record<ErrorCode, ErrorRule>>
 
 /**
  * Wire number of the answer «this child does not serve that shard (any more)». It never reaches a
@@ -77,13 +77,9 @@ export const MOVED = 64
  */
 export const FORGOTTEN = 65
 
-const CODE_BY_WIRE = new Map<number, ErrorCode>(
-  Object.entries(ERROR_RULES).map(([code, rule]) => [rule.wire, code as ErrorCode]),
-)
-
 /** The code with this wire number; `PROTOCOL` for a number this version does not know. */
 export function errorCodeOf(wire: number): ErrorCode {
-  return CODE_BY_WIRE.get(wire) ?? 'PROTOCOL'
+  return ERROR_CODES[wire - 1] ?? 'PROTOCOL'
 }
 
 export interface KvErrorOptions {

@@ -1,8 +1,7 @@
 /**
- * Bytes to values where size counts: everything nested is read by our own reader. msgpackr, which
- * reads the plain ones in Node, would be a third of all that a page loads.
+ * Bytes to values where size counts: everything is read by our own reader. msgpackr, which reads the
+ * plain ones in Node, would be a third of all that a page loads.
  */
-import { decodeValueWith } from './value-decoder.js'
 import { ValueReader } from './value-reader.js'
 
 /**
@@ -14,9 +13,5 @@ export function decodeValue(
   start: number = 0,
   end: number = bytes.length,
 ): unknown {
-  return decodeValueWith(readNested, bytes, start, end)
-}
-
-function readNested(bytes: Uint8Array, start: number, end: number): unknown {
   return new ValueReader(bytes, start, end).readAll()
 }

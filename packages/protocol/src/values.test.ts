@@ -204,8 +204,8 @@ describe('values: what is refused', () => {
 
   test.each<[string, unknown, RegExp]>([
     ['undefined', undefined, /store null/],
-    ['a function', () => 1, /function cannot be stored/],
-    ['a symbol', Symbol('s'), /symbol cannot be stored/],
+    ['a function', () => 1, /kind function cannot be stored/],
+    ['a symbol', Symbol('s'), /kind symbol cannot be stored/],
     ['a promise', Promise.resolve(1), /await it first/],
     ['a cycle', cycle, /cannot contain itself/],
     ['too deep nesting', nested(VALUE_DEPTH_MAX + 1), /at most 100 deep/],
@@ -217,9 +217,9 @@ describe('values: what is refused', () => {
     ['a WeakMap', new WeakMap(), /store a Map/],
     ['a boxed string', Object('x'), /store the string/],
     ['a boxed number', Object(1), /store the number/],
-    ['an URL', new URL('http://example.org'), /kind URL has no fields/],
-    ['an iterator', [1].values(), /kind Array Iterator has no fields/],
-    ['a generator', (function* empty() {})(), /kind Generator has no fields/],
+    ['an URL', new URL('http://example.org'), /kind URL cannot be stored; it has no fields/],
+    ['an iterator', [1].values(), /kind Array Iterator cannot be stored; it has no fields/],
+    ['a generator', (function* empty() {})(), /kind Generator cannot be stored; it has no fields/],
   ])(
     'values: %s → TypeError at the call, alone and inside, and nothing is written',
     (_, value, message) => {

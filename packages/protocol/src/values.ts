@@ -1,6 +1,6 @@
 /**
  * Values to bytes: whatever `docs/protocol.md` lists comes back exactly, in Node and in browsers
- * alike, and nothing else gets in. `value-decoder.ts` is the way back.
+ * alike, and nothing else gets in. `value-decoder-node.ts` is the way back.
  *
  * Primitives, text and bytes are MessagePack items on their own and take the direct path here.
  * Everything nested is walked by `ValueWriter`.

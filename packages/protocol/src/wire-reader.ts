@@ -45,32 +45,39 @@ export class WireReader {
 
   /** The next item's first byte, not consumed. */
   peek(): number {
-    if (this.position >= this.end) throw protocolError('message ends too early')
+    this.assertLeft(1)
     return this.bytes[this.position] as number
   }
 
+  private assertLeft(count: number): void {
+    if (count > this.end - this.position) throw protocolError('message ends too early')
+  }
+
   private take(count: number): number {
+    this.assertLeft(count)
     const start = this.position
-    if (count > this.end - start) throw protocolError('message ends too early')
     this.position = start + count
     return start
+  }
+
+  /** A size in 8, 16 or 32 bits, for a `width` of 0, 1 or 2. */
+  private sized(width: number): number {
+    if (width === 0) return this.bytes[this.take(1)] as number
+    return width === 1 ? this.view.getUint16(this.take(2)) : this.view.getUint32(this.take(4))
   }
 
   /** Length of an array of at most `lengthMax` items. Every item takes a byte at least. */
   array(lengthMax: number): number {
     const length = this.arrayLength()
-    if (length > lengthMax) {
-      throw protocolError(`array of ${length} items where at most ${lengthMax} are allowed`)
-    }
-    if (length > this.end - this.position) throw protocolError('message ends too early')
+    assertAtMost(length, lengthMax)
+    this.assertLeft(length)
     return length
   }
 
   private arrayLength(): number {
     const head = this.bytes[this.take(1)] as number
     if ((head & 0xf0) === 0x90) return head & 0x0f
-    if (head === 0xdc) return this.view.getUint16(this.take(2))
-    if (head === 0xdd) return this.view.getUint32(this.take(4))
+    if (head === 0xdc || head === 0xdd) return this.sized(head - 0xdb)
     throw unexpected('an array', head)
   }
 
@@ -79,10 +86,9 @@ export class WireReader {
     const head = this.bytes[this.take(1)] as number
     let pairs: number
     if ((head & 0xf0) === 0x80) pairs = head & 0x0f
-    else if (head === 0xde) pairs = this.view.getUint16(this.take(2))
-    else if (head === 0xdf) pairs = this.view.getUint32(this.take(4))
+    else if (head === 0xde || head === 0xdf) pairs = this.sized(head - 0xdd)
     else throw unexpected('a map', head)
-    if (pairs * 2 > this.end - this.position) throw protocolError('message ends too early')
+    this.assertLeft(pairs * 2)
     return pairs
   }
 
@@ -139,13 +145,11 @@ export class WireReader {
     if (head >= 0xe0) return head - 0x100
     switch (head) {
       case 0xcc:
-        return this.bytes[this.take(1)] as number
       case 0xcd:
-        return this.view.getUint16(this.take(2))
       case 0xce:
-        return this.view.getUint32(this.take(4))
+        return this.sized(head - 0xcc)
       case 0xcf:
-        return this.wide(this.view.getUint32(this.take(4)))
+        return this.wide(this.sized(2))
       case 0xd0:
         return this.view.getInt8(this.take(1))
       case 0xd1:
@@ -160,7 +164,7 @@ export class WireReader {
   }
 
   private wide(high: number): number {
-    const value = high * 0x1_0000_0000 + this.view.getUint32(this.take(4))
+    const value = high * 0x1_0000_0000 + this.sized(2)
     if (!Number.isSafeInteger(value)) throw protocolError('integer beyond 2^53')
     return value
   }
@@ -175,9 +179,7 @@ export class WireReader {
   /** A text of at most `bytesMax` bytes. */
   text(bytesMax: number): string {
     const length = this.textLength()
-    if (length > bytesMax) {
-      throw protocolError(`text of ${length} bytes where at most ${bytesMax} are allowed`)
-    }
+    assertAtMost(length, bytesMax)
     const start = this.take(length)
     if (this.shared !== undefined && isAscii(this.bytes, start, start + length)) {
       return this.shared.substring(start, start + length)
@@ -188,23 +190,16 @@ export class WireReader {
   private textLength(): number {
     const head = this.bytes[this.take(1)] as number
     if ((head & 0xe0) === 0xa0) return head & 0x1f
-    if (head === 0xd9) return this.bytes[this.take(1)] as number
-    if (head === 0xda) return this.view.getUint16(this.take(2))
-    if (head === 0xdb) return this.view.getUint32(this.take(4))
+    if (head >= 0xd9 && head <= 0xdb) return this.sized(head - 0xd9)
     throw unexpected('a text', head)
   }
 
   /** Passes over a binary item and returns its length; its bytes end at `position`. */
   binaryLength(bytesMax: number): number {
     const head = this.bytes[this.take(1)] as number
-    let length: number
-    if (head === 0xc4) length = this.bytes[this.take(1)] as number
-    else if (head === 0xc5) length = this.view.getUint16(this.take(2))
-    else if (head === 0xc6) length = this.view.getUint32(this.take(4))
-    else throw unexpected('binary', head)
-    if (length > bytesMax) {
-      throw protocolError(`binary of ${length} bytes where at most ${bytesMax} are allowed`)
-    }
+    if (head < 0xc4 || head > 0xc6) throw unexpected('binary', head)
+    const length = this.sized(head - 0xc4)
+    assertAtMost(length, bytesMax)
     this.take(length)
     return length
   }
@@ -220,9 +215,7 @@ export class WireReader {
     const head = this.bytes[this.take(1)] as number
     let length: number
     if (head >= 0xd4 && head <= 0xd8) length = 1 << (head - 0xd4)
-    else if (head === 0xc7) length = this.bytes[this.take(1)] as number
-    else if (head === 0xc8) length = this.view.getUint16(this.take(2))
-    else if (head === 0xc9) length = this.view.getUint32(this.take(4))
+    else if (head >= 0xc7 && head <= 0xc9) length = this.sized(head - 0xc7)
     else throw unexpected('an extension', head)
     const found = this.bytes[this.take(1)] as number
     if (found !== type) throw protocolError(`an extension of type ${found}`)
@@ -233,6 +226,10 @@ export class WireReader {
   finish(): void {
     if (!this.atEnd) throw protocolError('bytes after the end of the message')
   }
+}
+
+function assertAtMost(size: number, sizeMax: number): void {
+  if (size > sizeMax) throw protocolError(`a size of ${size} where at most ${sizeMax} are allowed`)
 }
 
 function unexpected(wanted: string, head: number): Error {

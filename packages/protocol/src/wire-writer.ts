@@ -57,17 +57,8 @@ export class WireWriter {
 
   array(length: number): void {
     this.reserve(5)
-    if (length < 16) {
-      this.byte(0x90 | length)
-    } else if (length < 0x1_0000) {
-      this.byte(0xdc)
-      this.view.setUint16(this.position, length)
-      this.position += 2
-    } else {
-      this.byte(0xdd)
-      this.view.setUint32(this.position, length)
-      this.position += 4
-    }
+    if (length < 16) this.byte(0x90 | length)
+    else this.sized16(0xdc, length)
   }
 
   nil(): void {
@@ -88,25 +79,9 @@ export class WireWriter {
   }
 
   private unsigned(value: number): void {
-    if (value < 0x80) {
-      this.byte(value)
-    } else if (value < 0x100) {
-      this.byte(0xcc)
-      this.byte(value)
-    } else if (value < 0x1_0000) {
-      this.byte(0xcd)
-      this.view.setUint16(this.position, value)
-      this.position += 2
-    } else if (value < 0x1_0000_0000) {
-      this.byte(0xce)
-      this.view.setUint32(this.position, value)
-      this.position += 4
-    } else {
-      this.byte(0xcf)
-      this.view.setUint32(this.position, Math.floor(value / 0x1_0000_0000))
-      this.view.setUint32(this.position + 4, value >>> 0)
-      this.position += 8
-    }
+    if (value < 0x80) this.byte(value)
+    else if (value < 0x1_0000_0000) this.sized8(0xcc, value)
+    else this.wide(0xcf, value)
   }
 
   private negative(value: number): void {
@@ -117,17 +92,39 @@ export class WireWriter {
       this.byte(value & 0xff)
     } else if (value >= -0x8000) {
       this.byte(0xd1)
-      this.view.setInt16(this.position, value)
-      this.position += 2
+      this.uint16(value)
     } else if (value >= -0x8000_0000) {
       this.byte(0xd2)
-      this.view.setInt32(this.position, value)
-      this.position += 4
+      this.uint32(value)
     } else {
-      this.byte(0xd3)
-      this.view.setInt32(this.position, Math.floor(value / 0x1_0000_0000))
-      this.view.setUint32(this.position + 4, value >>> 0)
-      this.position += 8
+      this.wide(0xd3, value)
+    }
+  }
+
+  private wide(head: number, value: number): void {
+    this.byte(head)
+    this.uint32(Math.floor(value / 0x1_0000_0000))
+    this.uint32(value)
+  }
+
+  /** A size in 8, 16 or 32 bits; the heads for these follow one another. */
+  private sized8(head: number, size: number): void {
+    if (size < 0x100) {
+      this.byte(head)
+      this.byte(size)
+    } else {
+      this.sized16(head + 1, size)
+    }
+  }
+
+  /** A size in 16 or 32 bits. */
+  private sized16(head: number, size: number): void {
+    if (size < 0x1_0000) {
+      this.byte(head)
+      this.uint16(size)
+    } else {
+      this.byte(head + 1)
+      this.uint32(size)
     }
   }
 
@@ -152,75 +149,31 @@ export class WireWriter {
     const length = end - start
     const headerBytes = textHeaderBytes(length)
     if (headerBytes > guess) this.bytes.copyWithin(this.position + headerBytes, start, end)
-    if (headerBytes === 1) {
-      this.byte(0xa0 | length)
-    } else if (headerBytes === 2) {
-      this.byte(0xd9)
-      this.byte(length)
-    } else if (headerBytes === 3) {
-      this.byte(0xda)
-      this.view.setUint16(this.position, length)
-      this.position += 2
-    } else {
-      this.byte(0xdb)
-      this.view.setUint32(this.position, length)
-      this.position += 4
-    }
+    if (headerBytes === 1) this.byte(0xa0 | length)
+    else this.sized8(0xd9, length)
     this.position += length
   }
 
   /** The header of a map; `length` keys and values must follow in turn. */
   map(length: number): void {
     this.reserve(5)
-    if (length < 16) {
-      this.byte(0x80 | length)
-    } else if (length < 0x1_0000) {
-      this.byte(0xde)
-      this.view.setUint16(this.position, length)
-      this.position += 2
-    } else {
-      this.byte(0xdf)
-      this.view.setUint32(this.position, length)
-      this.position += 4
-    }
+    if (length < 16) this.byte(0x80 | length)
+    else this.sized16(0xde, length)
   }
 
   /** The header of an extension item and its type; `length` bytes must follow. */
   extensionHeader(type: number, length: number): void {
     this.reserve(6)
     const fixed = FIXED_EXTENSIONS[length]
-    if (fixed !== undefined) {
-      this.byte(fixed)
-    } else if (length < 0x100) {
-      this.byte(0xc7)
-      this.byte(length)
-    } else if (length < 0x1_0000) {
-      this.byte(0xc8)
-      this.view.setUint16(this.position, length)
-      this.position += 2
-    } else {
-      this.byte(0xc9)
-      this.view.setUint32(this.position, length)
-      this.position += 4
-    }
+    if (fixed === undefined) this.sized8(0xc7, length)
+    else this.byte(fixed)
     this.byte(type)
   }
 
   /** The header of a binary item; `length` bytes must follow through `raw`. */
   binaryHeader(length: number): void {
     this.reserve(5)
-    if (length < 0x100) {
-      this.byte(0xc4)
-      this.byte(length)
-    } else if (length < 0x1_0000) {
-      this.byte(0xc5)
-      this.view.setUint16(this.position, length)
-      this.position += 2
-    } else {
-      this.byte(0xc6)
-      this.view.setUint32(this.position, length)
-      this.position += 4
-    }
+    this.sized8(0xc4, length)
   }
 
   binary(source: Uint8Array, start: number = 0, end: number = source.length): void {
@@ -248,10 +201,20 @@ export class WireWriter {
     this.position += end - start
   }
 
-  /** Room was reserved by the caller. */
+  /** For this and the next two, room was reserved by the caller. Of a negative number: its bits. */
   private byte(value: number): void {
     this.bytes[this.position] = value
     this.position += 1
+  }
+
+  private uint16(value: number): void {
+    this.view.setUint16(this.position, value)
+    this.position += 2
+  }
+
+  private uint32(value: number): void {
+    this.view.setUint32(this.position, value)
+    this.position += 4
   }
 
   /**
