@@ -54,17 +54,20 @@ async function withBackup(use: (under: UnderTest) => Promise<void>): Promise<voi
       ...optionsIn(directory, []),
       directory: join(directory, 'primary'),
     })
-    const start = lastRevisionOf(live.commit(KEYS).at(-1)!)
+    live.commit(KEYS)
     const parts = await partsOf(live.snapshot(), () => void live.commit(4))
     await live.close()
-    const end = parts.at(-1)
+    const [begin, end] = [parts[0], parts.at(-1)]
     const old = await ShardUnderTest.open({ directory: join(directory, 'backup'), create: true })
     await old.write(setCall('of another log', 'x'))
     await old.shard.apply()
     await old.shard.close()
     const failures: Error[] = []
     const backup = await Backup.open(optionsIn(directory, failures))
-    if (end?.type !== 'snapshotEnd') throw new Error('the snapshot has no end')
+    if (begin?.type !== 'snapshotBegin' || end?.type !== 'snapshotEnd') {
+      throw new Error('the snapshot is not whole')
+    }
+    const { revision: start } = begin.begin.start
     await use({ directory, failures, backup, frames, parts, start, end: end.end.revision })
     await backup.close()
   })

@@ -21,11 +21,14 @@ import { ExpirySweep } from './state/expiry.js'
 import type { Group } from './sequencer/group.js'
 import type { Held } from './held.js'
 import { visibleAt } from './held.js'
+import type { LogPosition } from './log/position.js'
 import { ReplicatedLog, type ReplicationOptions } from './primary/replicated-log.js'
 import type { Replica, ReplicaOptions } from './replica.js'
 import { closeReplica, openReplica } from './replica.js'
 import type { Origin, Pace } from './sequencer/sequencer.js'
 import { Sequencer, writeAtOnce } from './sequencer/sequencer.js'
+import type { SnapshotSource } from './snapshot/parts.js'
+import { SnapshotReader } from './snapshot/snapshot-reader.js'
 import { stateDamageIn } from './state/stored-entry.js'
 
 export interface ShardOptions extends ReplicaOptions {
@@ -125,11 +128,27 @@ export class Shard {
       epoch: options.epoch,
       log: this.replica.log,
       now: () => this.clock.now(),
-      openSnapshot: () => ({ next: () => undefined, close: () => undefined }),
+      openSnapshot: (committed) => this.openSnapshot(committed),
       onFailure: (error) => {
         this.fail(error)
       },
     })
+  }
+
+  private openSnapshot(committed: () => LogPosition): SnapshotSource {
+    const { log, sessions } = this.replica
+    const view = {
+      epochs: () => log.epochTable,
+      sessions,
+      sortSome: () => this.sortSome(),
+      page: this.committed.page.bind(this.committed),
+      committedRevision: () => this.watchers.committedRevision,
+      timeMs: () => this.sequencer.recordTimeMs,
+      onError: (error: Error) => {
+        this.fail(error)
+      },
+    }
+    return new SnapshotReader(view, committed)
   }
 
   /** Opens the replica as primary of `epoch`. Resolves once its inherited log is committed. */

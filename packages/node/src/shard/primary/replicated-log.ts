@@ -35,7 +35,8 @@ export interface ReplicatedLogPorts {
   readonly epoch: number
   readonly log: Log
   now(): number
-  openSnapshot(start: LogPosition): SnapshotSource
+  /** `committed` tells the last committed frame at the moment of the call. */
+  openSnapshot(committed: () => LogPosition): SnapshotSource
   /** The log can't be read. */
   onFailure(error: Error): void
 }
@@ -106,7 +107,7 @@ export class ReplicatedLog {
         read: (copy, fromRevision, onRead) => {
           this.listen(this.reads.read(copy, fromRevision), onRead)
         },
-        openSnapshot: (_copy, start) => ports.openSnapshot(start),
+        openSnapshot: (_copy, committed) => ports.openSnapshot(committed),
         send: (copy, message) => this.lines.get(copy)?.send(message),
         ask: (change, version) => {
           if (!this.isClosed) options.ask(change, version)

@@ -39,8 +39,11 @@ export interface ReplicatorPorts {
     fromRevision: number,
     onRead: (frames: readonly LogFrame[] | undefined) => void,
   ): void
-  /** Begins a snapshot whose log goes on after `start`, which is the last frame committed now. */
-  openSnapshot(copy: number, start: LogPosition): SnapshotSource
+  /**
+   * Begins a snapshot of what is committed. `committed` tells the last committed frame at the moment
+   * of the call: the snapshot starts there when its beginning is made.
+   */
+  openSnapshot(copy: number, committed: () => LogPosition): SnapshotSource
   send(copy: number, message: ToFollower): void
   /** Asks the coordinator to persist another set; `onStored` follows, or never if it is gone. */
   ask(change: SetChange, version: number): void

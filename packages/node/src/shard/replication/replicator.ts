@@ -203,9 +203,9 @@ export class Replicator {
   private rebuild(peer: Peer): void {
     if (peer.phase !== 'unfit' || !this.hasBegun || this.inSync.isRequired(peer.copy)) return
     peer.phase = 'rebuilding'
-    peer.joinsAfter = this.committedPosition
+    peer.joinsAfter = undefined
     peer.needsFromRevision = this.committedPosition.revision + 1
-    peer.snapshot = this.ports.openSnapshot(peer.copy, this.committedPosition)
+    peer.snapshot = this.ports.openSnapshot(peer.copy, () => this.committedPosition)
     this.sendParts(peer)
   }
 
@@ -218,6 +218,7 @@ export class Replicator {
   private onPart(peer: Peer, part: SnapshotPart): void {
     if (!this.isCurrent(peer)) return
     peer.isReading = false
+    if (part.type === 'snapshotBegin') peer.joinsAfter = part.begin.start
     if (part.type === 'snapshotPage') peer.sentPage()
     if (part.type === 'snapshotEnd') peer.end()
     this.ports.send(peer.copy, { ...part, epoch: this.epoch })

@@ -12,11 +12,11 @@ import { encodeSession, sessionKey } from '../sessions/stored-session.js'
 import { encodeStored, storedBytes } from '../state/stored-entry.js'
 import { storedKeyBytes, writeStoredKey } from '../state/stored-key.js'
 import { PAGE_BYTES_SOFT, PageWriter, ROW_KINDS } from './page.js'
-import type { SnapshotBegin, SnapshotPart, SnapshotSource } from './parts.js'
+import type { SnapshotPart, SnapshotSource } from './parts.js'
 
 /** What a snapshot is read from. */
 export interface SnapshotView {
-  readonly epochs: readonly EpochStart[]
+  epochs(): readonly EpochStart[]
   readonly sessions: SessionTable
   /** Sorts a part of what pages need. Returns whether more is left to do. */
   sortSome(): boolean
@@ -32,21 +32,18 @@ export interface SnapshotView {
 
 export class SnapshotReader implements SnapshotSource {
   private readonly view: SnapshotView
-  private readonly begin: SnapshotBegin
-  private sessions: readonly StorableSession[]
+  private readonly committed: () => LogPosition
+  private sessions: readonly StorableSession[] = []
   private nextSession = 0
   private phase: 'begin' | 'sessions' | 'entries' | 'end' | 'over' = 'begin'
   private from = ''
   private entries = 0
   private checksum = 0
 
-  /** `start` is the last frame that is committed at this moment. */
-  constructor(view: SnapshotView, start: LogPosition) {
+  /** `committed` tells the last committed frame at the moment of the call. */
+  constructor(view: SnapshotView, committed: () => LogPosition) {
     this.view = view
-    const { floor, sessions } = view.sessions.at(start.revision)
-    this.sessions = sessions
-    const epochs = view.epochs.filter(({ firstRevision }) => firstRevision <= start.revision)
-    this.begin = { start, epochs, sessionFloor: floor }
+    this.committed = committed
   }
 
   next(onPart: (part: SnapshotPart) => void): void {
@@ -78,8 +75,7 @@ export class SnapshotReader implements SnapshotSource {
       case 'over':
         return undefined
       case 'begin':
-        this.phase = 'sessions'
-        return { type: 'snapshotBegin', begin: this.begin }
+        return this.begin()
       case 'sessions':
         return this.sessionPage()
       case 'entries':
@@ -87,6 +83,18 @@ export class SnapshotReader implements SnapshotSource {
       case 'end':
         return this.end()
     }
+  }
+
+  private begin(): SnapshotPart | undefined {
+    const { view } = this
+    const start = this.committed()
+    // What has just been committed may not be in memory yet: sessions must be those of the start.
+    if (start.revision !== view.committedRevision()) return undefined
+    const { floor, sessions } = view.sessions.at(start.revision)
+    const epochs = view.epochs().filter(({ firstRevision }) => firstRevision <= start.revision)
+    this.phase = 'sessions'
+    this.sessions = sessions
+    return { type: 'snapshotBegin', begin: { start, epochs, sessionFloor: floor } }
   }
 
   private sessionPage(): SnapshotPart | undefined {

@@ -12,7 +12,7 @@ import { framesIn } from '../testing/scripted-primary.js'
 import { ShardUnderTest } from '../testing/shard-under-test.js'
 import type { SnapshotPart } from './parts.js'
 import { replaceWithBuilt, SnapshotBuild } from './snapshot-build.js'
-import { lastOf, LiveCopy, partsOf } from './testing/live-copy.js'
+import { LiveCopy, partsOf } from './testing/live-copy.js'
 
 const IDENTITY = { clusterId: 'cluster-1', shard: 5 }
 const KEYS = 40
@@ -91,13 +91,14 @@ describe('a snapshot', () => {
         const random = randomFrom(seed)
         const frames = await write(directory, 80, seed)
         const primary = await LiveCopy.open(optionsIn(directory, 'primary'))
-        const start = lastOf(primary.commit(first + 1))
+        primary.commit(first + 1)
         if (random() < 0.5) await primary.apply()
         const parts = await partsOf(primary.snapshot(), async () => {
           primary.commit(Math.floor(random() * 15))
           if (random() < 0.3) await primary.apply()
         })
         primary.commit()
+        const start = parts[0]?.type === 'snapshotBegin' ? parts[0].begin.start.revision : NaN
         await oldCopy(directory)
         await build(directory, parts)
         await replaceWithBuilt(join(directory, 'copy'))

@@ -2,6 +2,7 @@
  * The copies of one shard in real directories, each in what stands for a process of its own, and a
  * coordinator reduced to what it persists: the epoch, the primary, the set of copies in sync.
  */
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Backup } from '../backup.js'
 import { Journals } from '../journal/journals.js'
@@ -209,6 +210,12 @@ export class ReplicaGroup {
     await killed
     await process.backup?.close()
     await process.primary?.shard.close()
+  }
+
+  /** The directory of a copy that is not hosted is lost: it begins anew, empty. */
+  async lose(copy: number): Promise<void> {
+    this.known.delete(copy)
+    await rm(this.directoryOf(copy), { recursive: true, force: true })
   }
 
   /** Time passes, in the steps of a child's tick. */

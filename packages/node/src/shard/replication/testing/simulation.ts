@@ -294,7 +294,7 @@ export class Simulation {
         const frames = copy.disk.frames.filter((frame) => lastRevisionOf(frame) >= from)
         onRead(frames.slice(0, 3))
       },
-      openSnapshot: (_to, start) => this.snapshot(start),
+      openSnapshot: (_to, committed) => this.snapshot(committed()),
       send: (to, message) => this.links.get(to)?.toFollower.push(message),
       ask: (change, version) => this.requests.push({ epoch, change, version }),
       onCommit: (revision) => this.onCommit(copy, revision),

@@ -1,6 +1,6 @@
 /** A copy whose log is committed frame by frame as the test says: what a snapshot is read from. */
 import { CommittedReads } from '../../committed-reads.js'
-import { lastRevisionOf, type LogFrame } from '../../log/frame.js'
+import type { LogFrame } from '../../log/frame.js'
 import { LOG_START, positionAfter } from '../../log/position.js'
 import { closeReplica, openBackupReplica, type Replica } from '../../replica.js'
 import type { ReplicaOptions } from '../../replica.js'
@@ -60,7 +60,7 @@ export class LiveCopy {
       throw damage
     })
     const view = {
-      epochs: replica.log.epochTable,
+      epochs: () => replica.log.epochTable,
       sessions: replica.sessions,
       sortSome: () => reads.sortSome(),
       page: reads.page.bind(reads),
@@ -70,7 +70,7 @@ export class LiveCopy {
         throw error
       },
     }
-    return new SnapshotReader(view, this.last)
+    return new SnapshotReader(view, () => this.last)
   }
 
   /** All there is, as two copies that are equal have it alike. */
@@ -114,8 +114,4 @@ export async function partsOf(
     parts.push(part)
     if (part.type === 'snapshotEnd') return parts
   }
-}
-
-export function lastOf(frames: readonly LogFrame[]): number {
-  return frames.length === 0 ? 0 : lastRevisionOf(frames.at(-1)!)
 }
