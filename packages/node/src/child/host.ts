@@ -353,6 +353,7 @@ export class Host {
     // The primaries of other children may be closing, too: what they took commits with the backups
     // here.
     await this.replicas.closePrimaries()
+    this.server.refuse('the child ends')
     await this.dialer.drain(PRIMARIES_PATIENCE_MS)
     await this.replicas.closeAll()
     clearInterval(this.ticking)

@@ -110,9 +110,9 @@ export class Replicas {
 
   /** What holds committed writes in memory until they are applied. */
   *overlays(): Iterable<Shard | Backup> {
-    for (const { shard, backup } of this.hosted.values()) {
+    for (const { shard, backup, closing } of this.hosted.values()) {
       const copy = shard ?? backup
-      if (copy !== undefined) yield copy
+      if (copy !== undefined && closing === undefined) yield copy
     }
   }
 

@@ -37,6 +37,7 @@ export class ReplicationServer {
   private readonly links = new Set<AcceptedLink>()
   /** By shard, then copy: the latest that came. */
   private readonly followers = new Map<number, Map<number, Follower>>()
+  private refusal: string | undefined
 
   constructor(ports: ReplicationServerPorts) {
     this.ports = ports
@@ -73,6 +74,14 @@ export class ReplicationServer {
     }
   }
 
+  /** There will be no primary here any more: whoever follows or waits is told, now and later. */
+  refuse(reason: string): void {
+    this.refusal = reason
+    for (const followers of this.followers.values()) {
+      for (const follower of followers.values()) this.end(follower, reason)
+    }
+  }
+
   close(): void {
     this.server.close()
     for (const link of this.links) link.destroy()
@@ -100,7 +109,8 @@ export class ReplicationServer {
     if (former !== undefined) this.end(former, 'the copy has come again')
     const follower: Follower = { target, channel, conversation: undefined, isOver: false }
     followers.set(copy, follower)
-    this.attach(follower)
+    if (this.refusal === undefined) this.attach(follower)
+    else this.end(follower, this.refusal)
     return {
       onMessage: (message) => {
         if (follower.isOver) return

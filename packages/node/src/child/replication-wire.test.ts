@@ -264,6 +264,28 @@ describe('replication: conversations that end', () => {
       await until(() => scene.primaries.attached.length === 1)
     }))
 
+  test('the child of the primary ends → who follows and who waits is told, and who comes', () =>
+    inScene(async (scene) => {
+      const { primaries, dialer, address, ended } = scene
+      await talking(scene)
+      dialer.follow({ shard: 2, copy: 0 }, address, new Backup())
+      primaries.server.refuse('the child ends')
+      await until(() => ended.filter((each) => each === '2: the child ends').length > 1)
+      expect(ended).toContain('1: the child ends')
+      expect(primaries.attached).toHaveLength(1)
+    }))
+
+  test('a child that ends → waits for the primaries it follows, and begins nothing', () =>
+    inScene(async (scene) => {
+      const { primaries, dialer, ended } = scene
+      const backup = await talking(scene)
+      const drained = dialer.drain(60_000)
+      primaries.server.refuse('the child ends')
+      await drained
+      expect(ended).toEqual(['1: the child ends'])
+      expect(backup.begun).toHaveLength(1)
+    }))
+
   test('a copy comes twice → the later one counts', () =>
     inScene(async (scene) => {
       await talking(scene)
