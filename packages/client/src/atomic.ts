@@ -196,10 +196,11 @@ export class AtomicBuilder {
     signal: AbortSignal | undefined,
   ): Promise<Shown[]> {
     const missing = failed.filter(({ current }) => current === 'left out').map(({ key }) => key)
+    const terms = { deadline, signal, isReplica: false }
     const found =
       missing.length === 0
         ? []
-        : ((await this.ports.many.read('entry', missing, deadline, signal)) as FoundEntry[])
+        : ((await this.ports.many.read('entry', missing, terms)) as FoundEntry[])
     const byKey = new Map(missing.map((key, index) => [key, found[index]]))
     return failed.map(({ key, current }) =>
       this.ports.keyspace.shown(key, current === 'left out' ? byKey.get(key) : current),

@@ -84,8 +84,17 @@ export function maybeFiniteOf(name: string, value: unknown): number | undefined 
   return value === undefined ? undefined : finiteOf(name, value)
 }
 
-/** Both are the same as long as reads are answered by primaries only. */
-export function assertConsistency(consistency: unknown): void {
-  if (consistency === 'linearizable' || consistency === 'replica') return
+/** How a read is to be made. */
+export interface ReadTerms {
+  readonly deadline: number
+  readonly signal: AbortSignal | undefined
+  /** Any copy in sync may answer. */
+  readonly isReplica: boolean
+}
+
+/** Whether a read may be answered by any copy in sync. */
+export function isReplicaRead(consistency: unknown): boolean {
+  if (consistency === undefined || consistency === 'linearizable') return false
+  if (consistency === 'replica') return true
   throw new TypeError("consistency is 'linearizable' or 'replica'")
 }

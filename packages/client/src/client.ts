@@ -8,11 +8,12 @@ import type { Call, ExpiryRule } from '@kv/protocol'
 import { assertKey, KvError, routeHash } from '@kv/protocol'
 import type { AtomicKeyspace } from './atomic.js'
 import { AtomicBuilder, PLAIN_KEYSPACE } from './atomic.js'
+import type { ReadTerms } from './call-options.js'
 import {
-  assertConsistency,
   expiryOf,
   finiteOf,
   ifVersionOf,
+  isReplicaRead,
   maybeFiniteOf,
   timeoutOf,
   ttlOf,
@@ -223,7 +224,10 @@ export class Client {
       signal?.throwIfAborted()
       const { clock, random } = this.session
       const ports = {
-        read: async () => (await this.readBy('entry', key, deadline, signal)) as FoundEntry,
+        read: async () => {
+          const call = this.callOn('entry', key, deadline)
+          return (await this.session.call(call, { type: 'entry', key }, signal)) as FoundEntry
+        },
         write: (value: unknown, ifVersion: number | null) => {
           const terms = { expiry, ifVersion, signal }
           const written = attempt('update', key, () => this.write(key, value, terms, deadline))
@@ -290,8 +294,8 @@ export class Client {
   /** How many keys the range has, or had: `clear` deletes them. */
   async sum(call: 'count' | 'clear', range: Range, options: CallOptions): Promise<number> {
     try {
-      const deadline = this.deadlineOf(options, call === 'count' ? COUNT_OPTIONS : CLEAR_OPTIONS)
-      return await this.ranges.sum(call, range, deadline, options.signal)
+      const terms = this.termsOf(options, call === 'count' ? COUNT_OPTIONS : CLEAR_OPTIONS)
+      return await this.ranges.sum(call, range, terms)
     } catch (error) {
       throw mistakeIn(call, undefined, error)
     }
@@ -304,7 +308,9 @@ export class Client {
     options: ReadOptions | undefined,
   ): Promise<unknown> {
     try {
-      return this.readBy(kind, key, this.deadlineOf(options, READ_OPTIONS), options?.signal)
+      const call = this.callOn(kind, key, this.deadlineOf(options, READ_OPTIONS))
+      if (options !== undefined) call.isReplica = isReplicaRead(options.consistency)
+      return this.session.call(call, { type: kind, key }, options?.signal)
     } catch (error) {
       return rejection(name, key, error)
     }
@@ -316,19 +322,14 @@ export class Client {
     keys: readonly string[],
     options: ReadOptions | undefined,
   ): Promise<unknown> {
-    return attempt(name, undefined, () => {
-      const deadline = this.deadlineOf(options, READ_OPTIONS)
-      return this.many.read(kind, keys, deadline, options?.signal)
-    })
+    return attempt(name, undefined, () =>
+      this.many.read(kind, keys, this.termsOf(options, READ_OPTIONS)),
+    )
   }
 
-  private readBy(
-    kind: ReadKind,
-    key: string,
-    deadline: number,
-    signal: AbortSignal | undefined,
-  ): Promise<unknown> {
-    return this.session.call(this.callOn(kind, key, deadline), { type: kind, key }, signal)
+  private termsOf(options: ReadOptions | undefined, known: KnownOptions): ReadTerms {
+    const deadline = this.deadlineOf(options, known)
+    return { deadline, signal: options?.signal, isReplica: isReplicaRead(options?.consistency) }
   }
 
   private write(
@@ -355,10 +356,9 @@ export class Client {
     return new PendingCall(kind, key, routeHash(key), deadline)
   }
 
-  private deadlineOf(options: ReadOptions | undefined, known: KnownOptions): number {
+  private deadlineOf(options: CallOptions | undefined, known: KnownOptions): number {
     if (options === undefined) return this.session.deadlineIn()
     assertOptions(options, known)
-    if (options.consistency !== undefined) assertConsistency(options.consistency)
     return this.session.deadlineIn(timeoutOf(options.timeout))
   }
 }

@@ -50,6 +50,11 @@ test('typed client: values by key', () => {
       [Entry<'config', { readonly theme: string }> | undefined]
     >()
     expectTypeOf(kv.hasMany(['user:1', 'config'])).resolves.toEqualTypeOf<[boolean, boolean]>()
+    expectTypeOf(kv.get('user:1', { consistency: 'replica' })).resolves.toEqualTypeOf<
+      User | undefined
+    >()
+    // @ts-expect-error no such consistency
+    void kv.get('user:1', { consistency: 'eventual' }).catch(() => {})
     // @ts-expect-error no such key
     void kv.get('other')
     // @ts-expect-error a number stands there

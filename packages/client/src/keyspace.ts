@@ -24,8 +24,10 @@ export interface CallOptions {
 
 export interface ReadOptions extends CallOptions {
   /**
-   * `linearizable` (default): the last committed value. `replica` allows an older one, if a copy is
-   * quicker to answer; as long as there is one copy, both are the same.
+   * `linearizable` (default): the last committed value, and this client's own writes, awaited or not.
+   * `replica`: any copy in sync answers, which spreads the load over the children that have one. What
+   * it gives was committed, but may be older than the last value, than this client's own writes, and
+   * than what such a read gave before. With one copy both give the same to calls that were awaited.
    */
   readonly consistency?: 'linearizable' | 'replica' | undefined
 }

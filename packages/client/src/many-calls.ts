@@ -4,6 +4,7 @@
 import type { Call, ExpiryRule } from '@kv/protocol'
 import { assertKey, KvError, routeHash, WireWriter } from '@kv/protocol'
 import { watchAbort } from './abort-watch.js'
+import type { ReadTerms } from './call-options.js'
 import { expiryOf } from './call-options.js'
 import { Gathering, gatheredError } from './gathering.js'
 import type { GatheringOptions } from './gathering.js'
@@ -44,8 +45,7 @@ export class ManyCalls {
   read(
     kind: 'get' | 'entry' | 'has',
     keys: unknown,
-    deadline: number,
-    signal: AbortSignal | undefined,
+    { deadline, signal, isReplica }: ReadTerms,
   ): Promise<unknown> {
     const asked = keysOf(keys)
     for (const key of asked) assertKey(key)
@@ -57,7 +57,9 @@ export class ManyCalls {
       finish: (results) => results,
       make: (index) => {
         const key = asked[index]!
-        return [new PendingCall(kind, key, routeHash(key), deadline), { type: kind, key }]
+        const call = new PendingCall(kind, key, routeHash(key), deadline)
+        call.isReplica = isReplica
+        return [call, { type: kind, key }]
       },
     })
   }

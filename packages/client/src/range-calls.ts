@@ -1,7 +1,8 @@
 /**
  * Calls on ranges of keys: made at every shard that may hold some of them.
  */
-import { assertConsistency, timeoutOf } from './call-options.js'
+import type { ReadTerms } from './call-options.js'
+import { isReplicaRead, timeoutOf } from './call-options.js'
 import type { Listing, ListOptions, Range } from './keyspace.js'
 import type { Present } from './listing/key-listing.js'
 import { KeyListing } from './listing/key-listing.js'
@@ -25,7 +26,7 @@ export class RangeCalls {
       call,
       present,
       shardCount: () => {
-        if (options.consistency !== undefined) assertConsistency(options.consistency)
+        isReplicaRead(options.consistency)
         const deadline = session.deadlineIn(timeoutOf(options.timeout))
         return this.shardCount(deadline, options.signal)
       },
@@ -33,6 +34,7 @@ export class RangeCalls {
         const deadline = session.deadlineIn(timeoutOf(options.timeout))
         const scan = new PendingCall('scan', '', shard, deadline)
         scan.keysOnly = keysOnly
+        scan.isReplica = isReplicaRead(options.consistency)
         const reverse = options.reverse === true
         const wire = { type: 'scan', shard, ...range, limit, reverse, keysOnly } as const
         return (await session.call(scan, wire, options.signal)) as ShardPage
@@ -44,8 +46,7 @@ export class RangeCalls {
   async sum(
     kind: 'count' | 'clear',
     range: Range,
-    deadline: number,
-    signal: AbortSignal | undefined,
+    { deadline, signal, isReplica }: ReadTerms,
   ): Promise<number> {
     const { session } = this
     const keys = keyRangeOf(range)
@@ -56,6 +57,7 @@ export class RangeCalls {
     const shards = shardsUnder(range.prefix, typeof known === 'number' ? known : await known)
     return sumOverShards(shards, keys, async (shard, rest) => {
       const call = new PendingCall(kind, '', shard, deadline)
+      call.isReplica = isReplica
       const wire = { type: kind, shard, ...rest } as const
       return (await session.call(call, wire, signal)) as RangePart
     })

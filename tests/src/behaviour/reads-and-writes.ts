@@ -29,6 +29,37 @@ export function describeReadsAndWrites(clients: () => Clients): void {
       }
     })
 
+    test('reads of any copy → give what was written, and the last of it in the end', async () => {
+      const { client, other } = clients()
+      const prefix = ownPrefix()
+      const key = `${prefix}key`
+      const replica = { consistency: 'replica' } as const
+      const range = { prefix, ...replica }
+      for (let value = 1; value <= 20; value += 1) {
+        await client.set(key, value)
+        const found = await other.get(key, replica)
+        if (found !== undefined)
+          expect(found).toBeOneOf(Array.from({ length: value }, (_, i) => i + 1))
+      }
+      const { version } = (await client.getEntry(key))!
+      const entry = { key, value: 20, version }
+      // Copies have their turn one after the other.
+      for (let inRow = 0; inRow < 4;) inRow = (await other.get(key, replica)) === 20 ? inRow + 1 : 0
+      const all = async (): Promise<unknown> =>
+        Promise.all([
+          other.getEntry(key, replica),
+          other.getMany([key, `${key}/none`], replica),
+          other.getEntries([key], replica),
+          other.has(key, replica),
+          other.hasMany([key], replica),
+          other.list(range).toArray(),
+          other.keys(range).toArray(),
+          other.count(range),
+        ])
+      const expected = [entry, [20, undefined], [entry], true, [true], [entry], [key], 1]
+      for (let turn = 0; turn < 2; turn += 1) expect(await all()).toEqual(expected)
+    })
+
     test('set over a value → the new value in a higher version', async () => {
       const { client } = clients()
       const key = `${ownPrefix()}key`

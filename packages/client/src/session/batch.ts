@@ -1,7 +1,8 @@
 /**
  * A batch: calls for the shards of one child that travel in one message.
  *
- * Reads and writes travel apart, so that no read waits for an fsync. Calls that were sent before
+ * Reads and writes travel apart, so that no read waits for an fsync; replica reads too, because a
+ * backup answers nothing else. Calls that were sent before
  * travel apart from new ones, because they name their sequence numbers one by one.
  */
 import type { BatchHead, WireWriter } from '@kv/protocol'
@@ -33,6 +34,7 @@ export class Batch {
 export class ChildLanes {
   readonly child: number
   reads: Batch | undefined = undefined
+  replicaReads: Batch | undefined = undefined
   writes: Batch | undefined = undefined
   /** Whether it is in the batcher's list of lanes with calls. */
   isListed = false
@@ -40,9 +42,18 @@ export class ChildLanes {
   constructor(child: number) {
     this.child = child
   }
+
+  /** Reads that wait to be sent. */
+  get unsentReads(): number {
+    return callsIn(this.reads) + callsIn(this.replicaReads)
+  }
 }
 
-/** The kind of batch that `call` must travel in. */
+function callsIn(batch: Batch | undefined): number {
+  return batch === undefined ? 0 : batch.buffer.calls.length
+}
+
+/** The kind of batch that `call` must travel in to the primary. */
 export function batchKindOf(call: PendingCall): BatchKind {
   if (!call.isOrdered) return 'reads'
   return call.sequence === 0 ? 'writes' : 'resends'

@@ -21,6 +21,7 @@ import { CallBuffer } from './call-buffer.js'
 import type { Outbox } from './outbox.js'
 import type { PendingCall } from './pending-call.js'
 import type { Router, ShardRoute } from './router.js'
+import { Spread } from './spread.js'
 
 /** Memory kept for the next batches. */
 const SPARE_WRITERS_MAX = 16
@@ -29,6 +30,7 @@ const SPARE_WRITER_BYTES_MAX = 2 * BATCH_BYTES_SOFT
 export class Batcher {
   /** A batch of this size takes no more calls. */
   batchBytesSoft: number = BATCH_BYTES_SOFT
+  readonly spread: Spread
   private lobby = new CallBuffer()
   private lanesByChild = new Map<number, ChildLanes>()
   /** Lanes that have open batches. */
@@ -42,6 +44,7 @@ export class Batcher {
     this.router = router
     this.outbox = outbox
     this.backlog = backlog
+    this.spread = new Spread(outbox, (child) => this.lanesOf(child))
   }
 
   /** Encodes a new call where it belongs. */
@@ -68,12 +71,14 @@ export class Batcher {
       if (call.isWrite) route.writesUnanswered += 1
     }
     if (route.lanes === undefined) return roomOf(route)
-    return this.openBatch(route.lanes, call).buffer
+    if (call.isReplica && this.spread.canSpread(route)) {
+      return this.openBatch(this.spread.lanesFor(route), 'replicaReads').buffer
+    }
+    return this.openBatch(route.lanes, batchKindOf(call)).buffer
   }
 
-  private openBatch(lanes: ChildLanes, call: PendingCall): Batch {
-    const kind = batchKindOf(call)
-    const open = kind === 'reads' ? lanes.reads : lanes.writes
+  private openBatch(lanes: ChildLanes, kind: BatchKind): Batch {
+    const open = kind === 'resends' ? lanes.writes : lanes[kind]
     if (open !== undefined && open.kind === kind && !this.isFull(open)) return open
     if (open !== undefined) this.outbox.waiting.push(open)
     return this.newBatch(lanes, kind)
@@ -82,8 +87,7 @@ export class Batcher {
   private newBatch(lanes: ChildLanes, kind: BatchKind): Batch {
     const writer = this.spareWriters.pop() ?? new WireWriter()
     const batch = new Batch(lanes.child, kind, this.router.version, writer)
-    if (kind === 'reads') lanes.reads = batch
-    else lanes.writes = batch
+    lanes[kind === 'resends' ? 'writes' : kind] = batch
     if (!lanes.isListed) {
       lanes.isListed = true
       this.listed.push(lanes)
@@ -98,6 +102,7 @@ export class Batcher {
 
   /** Sends all that may go now. */
   flush(now: number): void {
+    this.spread.onTurnEnd(now)
     const { waiting } = this.outbox
     let sent = 0
     while (sent < waiting.length && this.maybeSend(waiting[sent]!, now)) sent += 1
@@ -107,8 +112,12 @@ export class Batcher {
     this.listed = []
     for (const lane of lanes) {
       if (lane.reads !== undefined && this.maybeSend(lane.reads, now)) lane.reads = undefined
+      if (lane.replicaReads !== undefined && this.maybeSend(lane.replicaReads, now)) {
+        lane.replicaReads = undefined
+      }
       if (lane.writes !== undefined && this.maybeSend(lane.writes, now)) lane.writes = undefined
-      lane.isListed = lane.reads !== undefined || lane.writes !== undefined
+      lane.isListed =
+        lane.reads !== undefined || lane.replicaReads !== undefined || lane.writes !== undefined
       if (lane.isListed) this.listed.push(lane)
     }
   }
@@ -176,6 +185,8 @@ export class Batcher {
     this.router.strayRooms = []
     for (const route of this.router.routes) {
       route.room = undefined
+      route.copies = undefined
+      route.spreadTurn = -1
       route.lanes = route.isHeld ? undefined : this.lanesOf(route.child)
     }
   }
@@ -195,6 +206,7 @@ export class Batcher {
     for (const batch of this.outbox.waiting) yield batch.buffer
     for (const lanes of this.lanesByChild.values()) {
       if (lanes.reads !== undefined) yield lanes.reads.buffer
+      if (lanes.replicaReads !== undefined) yield lanes.replicaReads.buffer
       if (lanes.writes !== undefined) yield lanes.writes.buffer
     }
     yield* this.router.strayRooms

@@ -93,7 +93,7 @@ export class Delivery {
 
   /** Takes a new call: encodes it where it will travel, behind the writes it must see. */
   add(call: PendingCall, wire: Call): void {
-    if (!call.isOrdered && this.mustFollowWrites(call)) call.isOrdered = true
+    if (!call.isOrdered && !call.isReplica && this.mustFollowWrites(call)) call.isOrdered = true
     this.begin(call)
     this.batcher.add(call, wire)
   }

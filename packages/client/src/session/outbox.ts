@@ -20,9 +20,10 @@ const SMALL_BYTES = 4_096
 /** A child that is stuck with one batch may be able to answer another. */
 export const PATIENCE_MS = 5
 
-/** What is under way to one child, of reads or of writes. */
+/** What is under way to one child, of reads, of replica reads or of writes. */
 interface LaneLoad {
   batches: number
+  calls: number
   sentAtMs: number
 }
 
@@ -72,12 +73,14 @@ export class Outbox {
     this.inFlight.set(batch.id, batch)
     this.inFlightBytes += batch.messageBytes
     const lane = laneOf(batch)
+    const calls = batch.buffer.calls.length
     const load = this.loads.get(lane)
     if (load === undefined) {
-      this.loads.set(lane, { batches: 1, sentAtMs: now })
+      this.loads.set(lane, { batches: 1, calls, sentAtMs: now })
       return
     }
     load.batches += 1
+    load.calls += calls
     load.sentAtMs = now
   }
 
@@ -102,7 +105,7 @@ export class Outbox {
 
   private headOf(batch: Batch, now: number): BatchHead {
     const { calls } = batch.buffer
-    if (batch.kind === 'reads') return { kind: 'reads' }
+    if (batch.kind === 'reads' || batch.kind === 'replicaReads') return { kind: batch.kind }
     for (const call of calls) {
       if (call.isWrite && call.route !== undefined) call.route.writesInFlight += 1
     }
@@ -128,7 +131,16 @@ export class Outbox {
   complete(batch: Batch): void {
     if (!this.inFlight.delete(batch.id)) return
     this.inFlightBytes -= batch.messageBytes
-    this.loads.get(laneOf(batch))!.batches -= 1
+    const load = this.loads.get(laneOf(batch))!
+    load.batches -= 1
+    load.calls -= batch.buffer.calls.length
+  }
+
+  /** Reads of both kinds that were sent to a child in batches that are not answered completely. */
+  readsUnderWay(child: number): number {
+    let calls = 0
+    for (const kind of READ_KINDS) calls += this.loads.get(laneOf({ child, kind }))?.calls ?? 0
+    return calls
   }
 
   /** The connection is gone: hands back what it had not answered, in the order sent. */
@@ -142,6 +154,10 @@ export class Outbox {
   }
 }
 
-function laneOf({ child, kind }: Batch): number {
-  return kind === 'reads' ? 2 * child : 2 * child + 1
+const READ_KINDS = ['reads', 'replicaReads'] as const
+const KINDS_APART = 3
+const LANE_KINDS = { reads: 0, replicaReads: 1, writes: 2, resends: 2 } as const
+
+function laneOf({ child, kind }: Pick<Batch, 'child' | 'kind'>): number {
+  return KINDS_APART * child + LANE_KINDS[kind]
 }

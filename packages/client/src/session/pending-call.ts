@@ -68,6 +68,8 @@ export class PendingCall {
   readonly isWrite: boolean
   /** Travels in a batch of writes: it is one, or must be answered after the writes before it. */
   isOrdered: boolean
+  /** A read that any copy in sync may answer; it need not see this client's own writes. */
+  isReplica = false
   /** A `set` that may be refused for the version it found. */
   isConditional = false
   /** A `scan` that wants no values. */

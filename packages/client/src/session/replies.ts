@@ -115,9 +115,22 @@ export class Replies {
       return
     }
     if (isLost && call.isWrite) call.isInDoubt = true
+    if (batch.kind === 'replicaReads' && batch.child !== route.child) {
+      this.askPrimary(call, route)
+      return
+    }
     this.ports.takeBack(call)
     if (isMoved) router.onMoved(route, batch.topologyVersion)
     else router.onUnavailable(route, this.ports.now(), this.ports.random)
+  }
+
+  /** What a backup refuses says nothing of the primary: other calls of the shard go on. */
+  private askPrimary(call: PendingCall, route: ShardRoute): void {
+    const { batcher, router } = this.ports
+    call.isReplica = false
+    batcher.spread.onRefused(route, this.ports.now())
+    this.ports.takeBack(call)
+    router.needsRefresh = true
   }
 
   private failRest(batch: Batch, cause: KvError): void {

@@ -17,6 +17,7 @@ import type { CallRoute } from './pending-call.js'
 const RETRY_DELAYS = { baseMs: 20, maxMs: 500 } as const
 
 const NEVER_MOVED = -1
+const NO_BACKUPS: readonly number[] = []
 
 export class ShardRoute implements CallRoute {
   readonly shard: number
@@ -24,6 +25,8 @@ export class ShardRoute implements CallRoute {
   writesInFlight = 0
   child: number = NO_CHILD
   epoch = 0
+  /** Children that may be asked for replica reads, beside the primary. */
+  backups: readonly number[] = NO_BACKUPS
   isHeld = true
   /** The child's batches; kept by the batcher while the shard is not held. */
   lanes: ChildLanes | undefined = undefined
@@ -35,6 +38,15 @@ export class ShardRoute implements CallRoute {
   isDraining = false
   retryAt = 0
   retries = 0
+  /** Lanes of primary and backups, once replica reads have asked for them; kept by `spread.ts`. */
+  copies: ChildLanes[] | undefined = undefined
+  /** Position among them of the one that took replica reads last, and in which turn. */
+  copy = 0
+  spreadTurn = -1
+  /** Calls of the turn that still go to that copy. */
+  runLeft = 0
+  /** Until then its primary answers replica reads. */
+  restsUntil = 0
 
   constructor(shard: number) {
     this.shard = shard
@@ -77,6 +89,8 @@ export class Router {
       if (child !== route.child || epoch !== route.epoch) route.isDraining = true
       route.child = child
       route.epoch = epoch
+      route.backups = topology.backups[route.shard] ?? NO_BACKUPS
+      route.restsUntil = 0
       route.retryAt = 0
       route.retries = 0
     }

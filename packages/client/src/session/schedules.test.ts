@@ -5,9 +5,10 @@ import { connectedHarness, settle } from '../testing/harness.js'
 /** What may happen to a client and its node, each followed by a pause or by none. */
 const anyStep = fc.record({
   do: fc.oneof(
-    { weight: 6, arbitrary: fc.constantFrom('set', 'get') },
+    { weight: 6, arbitrary: fc.constantFrom('set', 'get', 'get anywhere') },
     { weight: 3, arbitrary: fc.constantFrom('move', 'move unheard') },
     { weight: 3, arbitrary: fc.constantFrom('hold', 'answer', 'tell') },
+    { weight: 2, arbitrary: fc.constantFrom('back', 'fall behind') },
     { weight: 1, arbitrary: fc.constantFrom('cut', 'lose', 'die', 'die late', 'orphan') },
   ),
   key: fc.nat(1),
@@ -19,6 +20,8 @@ interface Attempt {
   /** Number of the write, or of the last write of the key before the read. */
   readonly number: number
   readonly isRead: boolean
+  /** A replica read: it may give any value that was written, or none. */
+  readonly isAnywhere: boolean
   readonly result: Promise<unknown>
 }
 
@@ -40,18 +43,27 @@ async function run(steps: readonly Step[]): Promise<Run> {
   const attempts: Attempt[] = []
   const newest = [0, 0]
 
-  function call(isRead: boolean, index: number): void {
+  function call(isRead: boolean, index: number, isAnywhere: boolean = false): void {
     if (!isRead) newest[index]! += 1
     const key = `key-${index}`
     const number = newest[index]!
-    const result: Promise<unknown> = isRead ? kv.get(key) : kv.set(key, number)
+    const options = isAnywhere ? ({ consistency: 'replica' } as const) : {}
+    const result: Promise<unknown> = isRead ? kv.get(key, options) : kv.set(key, number)
     result.catch(() => {})
-    attempts.push({ key, number, isRead, result })
+    attempts.push({ key, number, isRead, isAnywhere, result })
   }
 
   const doers: Record<string, (key: number) => void> = {
     set: (key) => call(false, key),
     get: (key) => call(true, key),
+    'get anywhere': (key) => call(true, key, true),
+    back: () => {
+      node.areBackupsInSync = true
+      node.back({ 0: [2], 1: [1] })
+    },
+    'fall behind': () => {
+      node.areBackupsInSync = false
+    },
     move: (shard) => node.move({ [shard]: node.topology.primaries[shard] === 1 ? 2 : 1 }),
     'move unheard': (shard) => {
       node.move({ [shard]: node.topology.primaries[shard] === 1 ? 2 : 1 }, false)
@@ -99,7 +111,7 @@ async function violationsOf({ attempts, executed }: Run): Promise<string[]> {
   if (executed !== writes) violations.push(`${writes} writes were executed ${executed} times`)
   const lastVersion = new Map<string, number>()
   const lastWritten = new Map<string, number>()
-  for (const { key, number, isRead, result } of attempts) {
+  for (const { key, number, isRead, isAnywhere, result } of attempts) {
     const name = `${isRead ? 'read' : 'write'} ${number} of ${key}`
     const settled = await Promise.race([
       result.catch((error: unknown) => ({ error })),
@@ -108,7 +120,7 @@ async function violationsOf({ attempts, executed }: Run): Promise<string[]> {
     if (settled === 'open') {
       violations.push(`${name} is still open`)
     } else if (isRead) {
-      const written = lastWritten.get(key) ?? 0
+      const written = isAnywhere ? 0 : (lastWritten.get(key) ?? 0)
       if (!(Number(settled ?? 0) >= written)) violations.push(`${name} does not see ${written}`)
     } else {
       const { version, error } = settled as { version?: number; error?: { code?: string } }

@@ -94,6 +94,8 @@ export class FakeNode {
     messageBytesMax: 1_310_720,
     inFlightBytesMax: 8_388_608,
   }
+  /** Whether backups are in sync, and answer replica reads. */
+  areBackupsInSync = true
   /** Whether connections are accepted; else they fail at once. */
   isUp = true
   /** Whether WELCOME is given. */
@@ -217,10 +219,11 @@ export class FakeNode {
     this.isHolding = false
     const { link } = this
     const { clientId } = link
-    for (const { batch, calls, sequences } of this.unanswered.splice(0)) {
+    for (const received of this.unanswered.splice(0)) {
+      const { calls, sequences } = received
       const lost = new WireWriter()
       for (const [index, call] of calls.entries()) {
-        this.writeAnswer(lost, call, batch, { clientId, sequence: sequences[index]! })
+        this.writeAnswer(lost, call, received, { clientId, sequence: sequences[index]! })
       }
     }
     this.held.length = 0
@@ -251,12 +254,13 @@ export class FakeNode {
     this.held.length = 0
   }
 
-  answer(link: FakeLink, { batch, calls, sequences }: ReceivedBatch): void {
+  answer(link: FakeLink, received: ReceivedBatch): void {
+    const { batch, calls, sequences } = received
     const writer = new WireWriter()
     writeFullReplyHead(writer, calls.length)
     const { clientId } = link
     for (const [index, call] of calls.entries()) {
-      this.writeAnswer(writer, call, batch, { clientId, sequence: sequences[index]! })
+      this.writeAnswer(writer, call, received, { clientId, sequence: sequences[index]! })
     }
     link.send({ type: 'reply', batchId: batch.id, final: true, body: writer.written() })
   }
@@ -269,7 +273,7 @@ export class FakeNode {
     writePartReplyHead(writer, positions)
     for (const position of positions) {
       const sequence = sequences[position]!
-      this.writeAnswer(writer, calls[position]!, batch, { clientId, sequence })
+      this.writeAnswer(writer, calls[position]!, received, { clientId, sequence })
     }
     this.link.send({ type: 'reply', batchId: batch.id, final, body: writer.written() })
   }
@@ -277,15 +281,17 @@ export class FakeNode {
   private writeAnswer(
     writer: WireWriter,
     call: Call,
-    batch: Batch,
+    { batch, kind }: ReceivedBatch,
     from: { readonly clientId: number; readonly sequence: number },
   ): void {
     const shard = this.store.shardOfCall(call)
     // A batch routed before the shard went away and came back may have left earlier writes behind,
     // as MOVED: to execute it would change the order.
-    const isServed =
+    const isPrimary =
       this.topology.primaries[shard] === batch.child &&
       batch.topologyVersion >= (this.servedSince[shard] ?? 0)
+    const isBackup = this.topology.backups[shard]?.includes(batch.child) === true
+    const isServed = isPrimary || (kind === 'replicaReads' && isBackup && this.areBackupsInSync)
     const fault = this.faultOf(call, batch) ?? (isServed ? undefined : MOVED_FAULT)
     if (fault === undefined) this.executeOnce(writer, call, `${from.clientId} ${from.sequence}`)
     else writeFault(writer, fault)
@@ -314,6 +320,17 @@ export class FakeNode {
     }
     for (const shard of Object.keys(primaries))
       this.servedSince[Number(shard)] = topology.version + 1
+    if (isTold) this.tell()
+  }
+
+  /** Gives shards backups; with `isTold` the client hears of it. */
+  back(backups: Readonly<Record<number, readonly number[]>>, isTold: boolean = true): void {
+    const { topology } = this
+    this.topology = {
+      ...topology,
+      version: topology.version + 1,
+      backups: topology.primaries.map((_, shard) => backups[shard] ?? []),
+    }
     if (isTold) this.tell()
   }
 

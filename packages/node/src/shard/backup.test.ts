@@ -110,6 +110,31 @@ describe('backup: what it reads', () => {
     }))
 })
 
+describe('backup: whether it may answer reads', () => {
+  test('in sync with a primary → yes; not any more when the conversation ends', () =>
+    withFollower(3, 1, async ({ backup }) => {
+      expect(backup.isReadable).toBe(true)
+      void new ScriptedPrimary(backup, EPOCH + 1)
+      expect(backup.isReadable).toBe(false)
+    }))
+
+  test('it lacks what the primary says is committed → no, until it is synced', () =>
+    inDirectory(async (directory) => {
+      const frames = await writeFrames(directory, 3)
+      const backup = await Backup.open(optionsIn(directory))
+      expect(backup.isReadable).toBe(false)
+      const primary = new ScriptedPrimary(backup, EPOCH)
+      await primary.join()
+      expect(backup.isReadable).toBe(false)
+      await primary.stream(frames.slice(0, 2), 4)
+      expect(backup.isReadable).toBe(false)
+      await primary.stream(frames.slice(2), 4)
+      expect(backup.isReadable).toBe(true)
+      expect(valueIn(backup)).toBe('2')
+      await backup.close()
+    }))
+})
+
 describe('backup: its log', () => {
   test('P2: cut where the primary says, then other frames → the log of the primary, reopened too', () =>
     withFollower(3, 1, async ({ directory, frames, backup }) => {

@@ -275,6 +275,12 @@ export class Backup {
     return this.applyError
   }
 
+  /** Whether it may answer reads: it is in sync, and its state is of one revision (no snapshot's). */
+  get isReadable(): boolean {
+    if (this.conversation?.isInSync !== true || this.failure !== undefined) return false
+    return this.tail.replayedRevision >= this.replica.state.marks.applyingRevision
+  }
+
   /** Answers a read from what is known to be committed: it may be behind the primary. */
   read(call: ReadCall, nowMs: number, writer: WireWriter): void {
     if (this.role === 'replacing') throw new Error('the copy is being rebuilt')

@@ -44,6 +44,10 @@ export class Conversation {
     return this.follower?.highestEpoch ?? 0
   }
 
+  get isInSync(): boolean {
+    return this.follower?.isInSync === true
+  }
+
   onMessage(message: ToFollower): void {
     if (this.isOver) return
     if (this.follower !== undefined) this.follower.onMessage(message)

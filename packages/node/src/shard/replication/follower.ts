@@ -71,6 +71,15 @@ export class Follower {
     return this.epoch
   }
 
+  /**
+   * It streams, and has synced all that the primary told it is committed. That holds for a member of
+   * the set at any time; one that catches up is behind what it is told.
+   */
+  get isInSync(): boolean {
+    const { commitRevision, durableRevision } = this
+    return this.phase === 'following' && commitRevision > 0 && commitRevision <= durableRevision
+  }
+
   onMessage(message: ToFollower): void {
     if (this.phase === 'over') return
     if (message.type === 'greet') return this.onGreet(message.epoch)
