@@ -5,6 +5,7 @@ import { decodeNodeMessage, MESSAGE_BYTES_MAX } from '@kv/protocol'
 import { describe, expect, test } from 'vitest'
 import { setCall } from '../shard/testing/calls.js'
 import { inDirectory } from '../shard/testing/directory.js'
+import { framesIn, ScriptedPrimary } from '../shard/testing/scripted-primary.js'
 import { UNREAD_BYTES_MAX } from './connection.js'
 import { bodyOf, readsBody, writesBody } from './testing/batches.js'
 import { until } from './testing/fake-shard.js'
@@ -24,6 +25,46 @@ function withHost(use: (under: HostUnderTest) => Promise<void>): Promise<void> {
     }
   })
 }
+
+describe('host: replica reads', () => {
+  const replicaReads = (calls: readonly Call[]): Uint8Array =>
+    bodyOf({ kind: 'replicaReads' }, calls)
+
+  test('of a primary → as any reads', () =>
+    withHost(async (under) => {
+      await under.write([setCall('a', 'one')])
+      expect(await under.answersTo(under.send(replicaReads([GET])), 1)).toEqual(['one'])
+    }))
+
+  test('P3: a backup in sync → answers them with what is committed, and nothing else', () =>
+    inDirectory(async (root) => {
+      const former = new HostUnderTest(join(root, 'primary'))
+      await former.open()
+      former.connect()
+      await former.write([setCall('a', 'one'), setCall('b', 'two')])
+      await former.write([setCall('a', 'three')])
+      await former.host.close()
+      const frames = await framesIn(former.directory, 0)
+      const under = new HostUnderTest(join(root, 'backup'))
+      under.connect()
+      await under.back()
+      const ask = (body: Uint8Array, count = 1): Promise<unknown[]> =>
+        under.answersTo(under.send(body), count)
+      expect(await ask(replicaReads([GET]))).toEqual(['MOVED not-applied'])
+      const primary = new ScriptedPrimary(under.host.replicas.backup(0)!, 1)
+      await primary.join()
+      await primary.stream(frames, 0)
+      expect(await ask(replicaReads([GET]))).toEqual(['MOVED not-applied'])
+      primary.commit(3)
+      expect(await ask(replicaReads([GET, { type: 'has', key: 'b' }]), 2)).toEqual(['one', true])
+      primary.commit(4)
+      expect(await ask(replicaReads([GET]))).toEqual(['three'])
+      expect(under.host.measure().copies).toMatchObject([{ copy: 1, reads: 3 }])
+      expect(await ask(readsBody([GET]))).toEqual(['MOVED not-applied'])
+      expect(await ask(writesBody([setCall('a', 'x')]))).toEqual(['MOVED not-applied'])
+      await under.host.close()
+    }))
+})
 
 describe('host: batches', () => {
   test('writes, then reads → answered, each to its own connection', () =>

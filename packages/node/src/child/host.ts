@@ -9,6 +9,7 @@ import type { ChildReport, Configuration, FromChild } from '../link/control.js'
 import type { DataLink, LinkFrame, LinkRequest } from '../link/data-link.js'
 import type { Clock } from '../shard/clock.js'
 import { monotonicClock } from '../shard/clock.js'
+import type { ReadableCopy } from '../shard/committed-reads.js'
 import type { Shard } from '../shard/shard.js'
 import { BatchAnswers } from './batch-answers.js'
 import { CommitRounds } from './commit-rounds.js'
@@ -154,9 +155,21 @@ export class Host {
     this.link = link
   }
 
+  private shardIdOf(call: Call): number {
+    return 'key' in call ? shardOf(call.key, this.configuration.shardCount) : call.shard
+  }
+
   private shardFor(call: Call): Shard | undefined {
-    const id = 'key' in call ? shardOf(call.key, this.configuration.shardCount) : call.shard
-    return this.replicas.primary(id)
+    return this.replicas.primary(this.shardIdOf(call))
+  }
+
+  /** Reads are for the primary, unless they say that any copy in sync will do. */
+  private copyFor(call: Call, kind: BatchBody['kind']): ReadableCopy | undefined {
+    const id = this.shardIdOf(call)
+    const primary = this.replicas.primary(id)
+    if (primary !== undefined || kind !== 'replicaReads') return primary
+    const backup = this.replicas.backup(id)
+    return backup?.isReadable === true ? backup : undefined
   }
 
   /**
@@ -202,7 +215,7 @@ export class Host {
   private openConnection(id: number, clientId: number): void {
     const connection = new Connection(id, clientId)
     const reads = new ReadLane(connection, {
-      copyFor: (call) => this.shardFor(call),
+      copyFor: (call, kind) => this.copyFor(call, kind),
       now: () => this.clock.now(),
       send: (to, batchId, final, message) => {
         this.send(to, batchId, { final, message })

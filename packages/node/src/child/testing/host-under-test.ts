@@ -87,6 +87,14 @@ export class HostUnderTest {
     return this.host.replicas.open({ ...hosting, epoch, topologyVersion, inSync, minInSync: 1 })
   }
 
+  /** Hosts a new copy that follows nobody. */
+  back(): Promise<void> {
+    const { directory } = this
+    const volume = this.root
+    const hosting = { shard: 0, copy: 1, hosting: 1, volume, directory, create: true }
+    return this.host.replicas.back(hosting)
+  }
+
   connect(connection: number = 1): void {
     this.host.onFrame({ type: 'open', connection, clientId: 10 + connection })
   }

@@ -10,9 +10,9 @@ import { closeReplica, openBackupReplica } from '../replica.js'
 import type { ToFollower, ToPrimary } from '../replication/messages.js'
 
 /** The frames of a shard that nobody has open, none of them applied. */
-export async function framesIn(directory: string): Promise<LogFrame[]> {
+export async function framesIn(directory: string, shard: number = 5): Promise<LogFrame[]> {
   const frames: LogFrame[] = []
-  const options = { directory, clusterId: 'cluster-1', shard: 5, create: false }
+  const options = { directory, clusterId: 'cluster-1', shard, create: false }
   await closeReplica(await openBackupReplica(options, (frame) => frames.push(frame)))
   return frames
 }
