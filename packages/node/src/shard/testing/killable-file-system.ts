@@ -11,7 +11,12 @@ export class KillableFileSystem implements LogFileSystem {
   /** Resolves when nothing is under way any more. */
   async kill(): Promise<void> {
     this.isKilled = true
-    while (this.underWay.size > 0) await Promise.allSettled(this.underWay)
+    while (this.underWay.size > 0) await this.ended()
+  }
+
+  /** Resolves when what is under way now has ended. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.underWay)
   }
 
   private run<Result>(operation: () => Promise<Result>): Promise<Result> {

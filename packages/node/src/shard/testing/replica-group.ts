@@ -34,6 +34,7 @@ export class ReplicaGroup {
   stored: StoredSet = { version: 1, members: [] }
   /** By copy: its conversation with the primary. */
   readonly pipes = new Map<number, ReplicationPipe>()
+  /** Of processes that were not killed. */
   readonly failures: Error[] = []
   /** While false, the coordinator does not answer. */
   isAnswering = true
@@ -120,7 +121,9 @@ export class ReplicaGroup {
       copy,
       hosting: this.hostings,
       clock: { now: () => this.clock.nowMs },
-      onFailure: (error) => this.failures.push(error),
+      onFailure: (error) => {
+        if (this.processes.get(copy) === process) this.failures.push(error)
+      },
     })
     this.connect(copy)
   }
@@ -152,10 +155,12 @@ export class ReplicaGroup {
       ...(replica === undefined ? this.replicaOptions(copy) : { directory: '' }),
       epoch: this.epoch,
       clock: this.clock,
-      failures: this.failures,
       shardOptions: {
         replication: this.replicationOf(copy),
         ...(replica === undefined ? {} : { replica }),
+      },
+      onFailure: (error) => {
+        if (this.processes.get(copy) === process) this.failures.push(error)
       },
       onOpening: (under) => {
         process.primary = under
@@ -218,7 +223,13 @@ export class ReplicaGroup {
     await rm(this.directoryOf(copy), { recursive: true, force: true })
   }
 
-  /** Time passes, in the steps of a child's tick. */
+  /** What the copy has to apply is applied. */
+  async apply(copy: number): Promise<void> {
+    const { backup, primary } = this.processes.get(copy)!
+    await (backup ?? primary?.shard)?.apply()
+  }
+
+  /** Time passes, in the steps of a child's tick, and no disk takes any of it. */
   async pass(ms: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += 100) {
       this.clock.nowMs += 100
@@ -226,7 +237,11 @@ export class ReplicaGroup {
         backup?.onTick()
         primary?.shard.onTick()
       }
-      await turn()
+      // What was sent arrives, is written, and is answered.
+      for (let round = 0; round < 3; round += 1) {
+        await turn()
+        for (const { fileSystem } of this.processes.values()) await fileSystem.ended()
+      }
     }
   }
 

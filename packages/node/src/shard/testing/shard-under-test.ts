@@ -1,6 +1,6 @@
 /** A real shard on a real directory, under a clock that the test sets. */
 import type { Call, ReadCall, WriteCall } from '@kv/protocol'
-import { isReadCall, WireWriter } from '@kv/protocol'
+import { isReadCall, readNumberValue, WireReader, WireWriter } from '@kv/protocol'
 import type { Answer } from '../answer.js'
 import type { HistoryLimits } from '../feed/history.js'
 import type { LogFileSystem } from '../log/file-system.js'
@@ -19,7 +19,7 @@ export interface ShardUnderTestOptions {
   readonly clock?: { nowMs: number }
   readonly history?: HistoryLimits
   readonly journals?: Journals
-  readonly failures?: Error[]
+  readonly onFailure?: (error: Error) => void
   readonly shardOptions?: Pick<ShardOptions, 'replica' | 'replication'>
   /** The shard is there, and its epoch begins. */
   readonly onOpening?: (under: ShardUnderTest) => void
@@ -42,7 +42,8 @@ export class ShardUnderTest {
   }
 
   static async open(options: ShardUnderTestOptions): Promise<ShardUnderTest> {
-    const { clock = { nowMs: 1_000_000 }, failures = [], fileSystem, history, journals } = options
+    const failures: Error[] = []
+    const { clock = { nowMs: 1_000_000 }, fileSystem, history, journals } = options
     let under: ShardUnderTest | undefined
     const shard = await Shard.open({
       directory: options.directory,
@@ -51,7 +52,10 @@ export class ShardUnderTest {
       shard: options.shard ?? 5,
       clusterId: options.clusterId ?? 'cluster-1',
       clock: { now: () => clock.nowMs },
-      onFailure: (error) => failures.push(error),
+      onFailure: (error) => {
+        failures.push(error)
+        options.onFailure?.(error)
+      },
       ...(fileSystem === undefined ? {} : { fileSystem }),
       ...(history === undefined ? {} : { history }),
       ...(journals === undefined ? {} : { journals }),
@@ -69,6 +73,15 @@ export class ShardUnderTest {
     const writer = new WireWriter()
     this.shard.read(call, this.clock.nowMs, writer)
     return writer.written()
+  }
+
+  /** The value of a counter as a read shows it; 0 if it is not there. */
+  counter(key: string): number {
+    const answer = this.read({ type: 'get', key }) as Uint8Array
+    const reader = new WireReader(answer)
+    if (reader.skipNil()) return 0
+    const length = reader.binaryLength(64)
+    return readNumberValue(answer, reader.position - length, reader.position) ?? Number.NaN
   }
 
   /** The answer to a call that is sent alone. */
