@@ -15,6 +15,7 @@ class Scene {
   readonly reports: FromChild[] = []
   /** Whom each backup follows, and who is told of primaries. */
   readonly news: string[] = []
+  followError: Error | undefined
   readonly replicas = new Replicas({
     configuration: configurationOf({ replicationAddress: '/run/child-1' }),
     logger: pino({ level: 'silent' }),
@@ -24,7 +25,10 @@ class Scene {
     report: (message) => void this.reports.push(message),
     onPrimary: (shard) => void this.news.push(`primary of ${shard}`),
     onPrimaryGone: (shard, reason) => void this.news.push(`no primary of ${shard}: ${reason}`),
-    follow: ({ shard }, address) => void this.news.push(`${shard} follows ${address ?? 'nobody'}`),
+    follow: ({ shard }, address) => {
+      if (this.followError !== undefined) throw this.followError
+      this.news.push(`${shard} follows ${address ?? 'nobody'}`)
+    },
     leave: (shard) => void this.news.push(`${shard} leaves`),
   })
 
@@ -190,6 +194,16 @@ describe('replicas: backup', () => {
     await scene.replicas.back(backupPlace({ hosting: 2 }))
     expect(scene.reports[0]).toMatchObject({ type: 'failed', hosting: 1, damaged: true })
     expect(scene.outcomes).toEqual(['failed 1', 'backing 2'])
+  })
+
+  test('it can not follow whom it is told to → let go of, failed; the next hosting may be', async () => {
+    const scene = new Scene()
+    scene.followError = new Error('no such address')
+    await scene.replicas.back(backupPlace({ primaryAddress: 'a' }))
+    expect(scene.backup.isClosed).toBe(true)
+    scene.followError = undefined
+    await scene.replicas.back(backupPlace({ hosting: 2 }))
+    expect(scene.outcomes).toEqual(['backing 1', 'failed 1', 'backing 2'])
   })
 
   test('another hosting while one is here → refused, and the one here goes on', async () => {

@@ -269,6 +269,10 @@ export class Replicas {
       try {
         if (!task.isCancelled) await work(task)
       } catch (error) {
+        const hosted = this.hosted.get(shard)
+        // Whatever failed, what is reported as failed is not here any more.
+        if (hosted !== undefined && isSame(hosted.place, place))
+          await this.letGo(hosted, 'it has failed')
         if (!task.isCancelled) this.reportFailure(place, error as Error)
       } finally {
         tasks.delete(task)

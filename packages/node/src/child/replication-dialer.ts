@@ -71,7 +71,7 @@ export class ReplicationDialer {
     const talk = this.talks.get(target.shard)
     if (talk !== undefined && talk.backup === backup && talk.line.address === address) return
     this.leave(target.shard, 'another primary is followed')
-    if (address === undefined) return
+    if (address === undefined || address === '') return
     const line = this.lineTo(address)
     const begun: Talk = {
       target,
