@@ -2,8 +2,10 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Call } from '@kv/protocol'
 import { decodeNodeMessage, MESSAGE_BYTES_MAX } from '@kv/protocol'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { setCall } from '../shard/testing/calls.js'
+import { CommitFailed } from '../shard/state/commit-failure.js'
+import { State } from '../shard/state/state.js'
 import { inDirectory } from '../shard/testing/directory.js'
 import { framesIn, ScriptedPrimary } from '../shard/testing/scripted-primary.js'
 import { UNREAD_BYTES_MAX } from './connection.js'
@@ -183,6 +185,16 @@ describe('host: shards', () => {
       await under.open(2)
       expect(under.reports.at(-1)).toMatchObject({ type: 'failed', hosting: 2, damaged: true })
       expect(await under.read([GET])).toEqual(['MOVED not-applied'])
+    }))
+
+  test('a commit of the state fails → the process is to end (P8)', () =>
+    withHost(async (under) => {
+      const failure = new CommitFailed('the state could not be stored: I/O error')
+      const write = vi.spyOn(State.prototype, 'write').mockRejectedValueOnce(failure)
+      await under.write([setCall('a', 'x')])
+      await until(() => under.ends.length > 0)
+      expect(under.ends).toEqual([failure])
+      write.mockRestore()
     }))
 
   test('measured → what it holds', () =>

@@ -11,6 +11,7 @@ import type { Clock } from '../shard/clock.js'
 import { monotonicClock } from '../shard/clock.js'
 import type { ReadableCopy } from '../shard/committed-reads.js'
 import type { Shard } from '../shard/shard.js'
+import { CommitFailed } from '../shard/state/commit-failure.js'
 import { BatchAnswers } from './batch-answers.js'
 import { CommitRounds } from './commit-rounds.js'
 import { Connection } from './connection.js'
@@ -29,6 +30,7 @@ const TICK_MS = 100
 const PROGRESS_TICKS = 5
 /** How long the backups of a child that ends wait for the primaries they follow to be closed. */
 const PRIMARIES_PATIENCE_MS = 2_000
+const APPLY_FAILURE = 'could not apply writes to the state'
 
 interface Client {
   readonly connection: Connection
@@ -41,6 +43,8 @@ export interface HostPorts {
   readonly configuration: Configuration
   readonly logger: Logger
   report(message: FromChild): void
+  /** Memory of this process may be overwritten: nothing more may be served from it. */
+  endProcess(reason: CommitFailed): void
 }
 
 export class Host {
@@ -75,7 +79,8 @@ export class Host {
         this.writes.resume()
       },
       onError: ({ id }, error) => {
-        ports.logger.error({ shard: id, err: error }, 'could not apply writes to the state')
+        if (error instanceof CommitFailed) ports.endProcess(error)
+        else ports.logger.error({ shard: id, err: error }, APPLY_FAILURE)
       },
     })
     this.writes = new WriteIntake({

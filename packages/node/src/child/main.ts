@@ -27,7 +27,18 @@ async function configure(configuration: Configuration): Promise<void> {
     level: configuration.logLevel,
     base: { child: configuration.childId, pid: process.pid },
   })
-  const configured = new Host({ configuration, logger, report })
+  const configured = new Host({
+    configuration,
+    logger,
+    report,
+    endProcess: (reason) => {
+      logger.fatal(
+        { err: reason },
+        'a commit of lmdb 3.5.6 failed, which may overwrite memory: this process ends, to be replaced',
+      )
+      process.exit(1)
+    },
+  })
   host = configured
   const link = new DataLink(new Socket({ fd: DATA_SOCKET_FD, readable: true, writable: true }), {
     onFrame: (frame) => {

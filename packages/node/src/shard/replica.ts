@@ -75,12 +75,12 @@ async function open(
   options: ReplicaOptions,
   isCommitted: (frame: LogFrame, state: State) => boolean,
 ): Promise<Replica> {
-  const { directory, clusterId, shard, journals } = options
+  const { shard, journals } = options
   await prepareDirectory(options)
   const logOptions = logOptionsOf(options)
   if (options.create) await (await Log.create(logOptions)).close()
   else await journals?.restore(shard, logOptions.directory)
-  const state = openState(join(directory, 'state'), { clusterId, shard })
+  const state = openState(options)
   const memory = { state, overlay: new Overlay(), sessions: new SessionTable() }
   let lastTimeMs = state.marks.timeMs
   try {
@@ -140,9 +140,9 @@ export function isDamage(error: unknown): boolean {
   return error instanceof LogDamage || error instanceof LogRefused || error instanceof StateDamage
 }
 
-function openState(directory: string, identity: { clusterId: string; shard: number }): State {
+function openState({ directory, clusterId, shard, fileSystem }: ReplicaOptions): State {
   try {
-    return State.open(directory, identity)
+    return State.open(join(directory, 'state'), { clusterId, shard }, fileSystem)
   } catch (error) {
     throw stateDamageIn(error) ?? error
   }

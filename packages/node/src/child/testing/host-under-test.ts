@@ -50,6 +50,8 @@ export class HostUnderTest {
   /** What the host says goes here, too. */
   onReport: (message: FromChild) => void = () => undefined
   readonly sent: SentReply[] = []
+  /** Why the process would have ended. */
+  readonly ends: Error[] = []
   private readonly root: string
   private nextBatchId = 1
 
@@ -61,6 +63,7 @@ export class HostUnderTest {
         this.reports.push(message)
         this.onReport(message)
       },
+      endProcess: (reason) => void this.ends.push(reason),
       configuration: configurationOf(settings),
     })
     const link: Pick<DataLink, 'reply'> = {

@@ -9,9 +9,10 @@ import { mkdir, readdir, rename, unlink } from 'node:fs/promises'
 /**
  * - `read`: an existing file, not written;
  * - `create`: a new file; writes are durable after `sync`;
+ * - `write`: an existing file; writes are durable after `sync`;
  * - `durable`: an existing file; each write is durable when it resolves.
  */
-export type OpenMode = 'read' | 'create' | 'durable'
+export type OpenMode = 'read' | 'create' | 'write' | 'durable'
 
 export interface LogFile {
   /** Resolves to the number of bytes written, which may be smaller than `length`. */
@@ -44,6 +45,7 @@ const HAS_DURABLE_WRITES = process.platform === 'linux'
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: constants.O_RDONLY,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+  write: constants.O_RDWR,
   durable: constants.O_RDWR | (HAS_DURABLE_WRITES ? constants.O_DSYNC : 0),
 }
 

@@ -12,13 +12,13 @@ import { StateDamage } from '../state/stored-entry.js'
 import type { StorableSession } from './session-table.js'
 
 const CHECKSUM_BYTES = 4
-const ID_BYTES = 8
+export const SESSION_KEY_BYTES = 8
 const RESULTS_MAX = 16_777_216
 const ANSWER_BYTES_MAX = 0x7fff_ffff
 
 /** Sorts as the id does. */
 export function sessionKey(clientId: number): Buffer {
-  const key = Buffer.allocUnsafe(ID_BYTES)
+  const key = Buffer.allocUnsafe(SESSION_KEY_BYTES)
   key.writeDoubleBE(clientId)
   return key
 }
@@ -50,7 +50,7 @@ function writeStoredAnswer(writer: WireWriter, answer: Answer, revision: number)
 /** Throws `StateDamage` on anything that was not written so. */
 export function decodeSession(key: Buffer, stored: Buffer): StorableSession {
   const body = stored.subarray(CHECKSUM_BYTES)
-  const isWhole = key.length === ID_BYTES && stored.length > CHECKSUM_BYTES
+  const isWhole = key.length === SESSION_KEY_BYTES && stored.length > CHECKSUM_BYTES
   const clientId = isWhole ? key.readDoubleBE(0) : 0
   if (!isWhole || stored.readUInt32LE(0) !== crc32(body)) {
     throw new StateDamage(`the stored session of client ${clientId} fails its checksum`)

@@ -114,7 +114,7 @@ describe('applier: a generation', () => {
 describe('applier: an attempt that fails', () => {
   const KEYS = 3_000
   /** The slices, then the mark. */
-  const WRITES = Math.ceil(KEYS / 512) + 1
+  const WRITES = Math.ceil(KEYS / 1_024) + 1
 
   test.each(Array.from({ length: WRITES }, (_, index) => index))(
     'P1: at transaction %i → nothing is lost or marked applied, and the next attempt resumes',
@@ -145,13 +145,13 @@ describe('applier: an attempt that fails', () => {
 
   test('before a slice is stored, the mark of what is being applied is → with the first', () =>
     withState(async (state, overlay) => {
-      commit(overlay, 1, 1_000)
+      commit(overlay, 1, 1_500)
       const write = vi.spyOn(state, 'write')
       await applyOverlay(overlay, state, beside())
       expect(write.mock.calls.map(([, marks]) => marks)).toEqual([
-        { applyingRevision: 1_000 },
+        { applyingRevision: 1_500 },
         undefined,
-        { applyingRevision: 1_000, appliedRevision: 1_000, sessionFloor: 0, timeMs: 0 },
+        { applyingRevision: 1_500, appliedRevision: 1_500, sessionFloor: 0, timeMs: 0 },
       ])
     }))
 })

@@ -11,10 +11,8 @@ import type { Overlay } from '../overlay/overlay.js'
 import type { SessionChanges } from '../sessions/session-table.js'
 import type { Change, State } from './state.js'
 
-const SLICE_CHANGES = 512
+const SLICE_CHANGES = 1_024
 const SLICE_BYTES_SOFT = 262_144
-/** Slices handed to LMDB's thread and not yet stored: what bounds the memory in between. */
-const SLICES_AHEAD = 4
 
 /** What is stored beside the entries, in the transaction that moves the mark `applied`. */
 export interface AppliedBeside {
@@ -52,30 +50,17 @@ async function storeGeneration(
 ): Promise<void> {
   const cursor = generation.order.cursor('', undefined, false)
   const applyingRevision = Math.max(generation.lastRevision, state.marks.applyingRevision)
-  const ahead: Promise<void>[] = []
-  try {
-    for (let first = true; cursor.key !== undefined; first = false) {
-      const slice = takeSlice(generation, cursor)
-      const stored = state.write(slice, first ? { applyingRevision } : undefined)
-      // It is waited for further down; a failure before that is not one that nobody handles.
-      stored.catch(() => undefined)
-      ahead.push(stored)
-      if (ahead.length > SLICES_AHEAD) await ahead.shift()
-      await nextTurn()
-    }
-    await Promise.all(ahead)
-    // Only now, in a transaction after all others: the state holds everything up to here.
-    const marks = {
-      appliedRevision: generation.lastRevision,
-      applyingRevision,
-      sessionFloor: beside.sessions.floor,
-      timeMs: Math.max(beside.timeMs, state.marks.timeMs),
-    }
-    await state.write([], marks, beside.sessions)
-  } catch (error) {
-    await Promise.allSettled(ahead)
-    throw error
+  for (let first = true; cursor.key !== undefined; first = false) {
+    await state.write(takeSlice(generation, cursor), first ? { applyingRevision } : undefined)
   }
+  // Only now, in a transaction after all others: the state holds everything up to here.
+  const marks = {
+    appliedRevision: generation.lastRevision,
+    applyingRevision,
+    sessionFloor: beside.sessions.floor,
+    timeMs: Math.max(beside.timeMs, state.marks.timeMs),
+  }
+  await state.write([], marks, beside.sessions)
 }
 
 function takeSlice(

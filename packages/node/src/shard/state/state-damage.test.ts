@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { inDirectory } from '../testing/directory.js'
 import { textHeld, textOf } from '../testing/entries.js'
+import { CommitFailed } from './commit-failure.js'
 import { State } from './state.js'
 import { STORED_HEADER_BYTES, StateDamage, stateDamageIn } from './stored-entry.js'
 
@@ -83,7 +84,9 @@ describe('state: a stored entry is damaged (P8)', () => {
       const state = State.open(directory, IDENTITY)
       await state.write([{ key: 'other', held: textHeld('x', 1, { expiresAt: 5 }) }])
       state.refresh()
-      expect(() => state.write([{ key: NEEDLE_KEY, held: textHeld('y') }])).toThrow(StateDamage)
+      await expect(state.write([{ key: NEEDLE_KEY, held: textHeld('y') }])).rejects.toThrow(
+        StateDamage,
+      )
       await state.close()
     }))
 })
@@ -132,6 +135,25 @@ describe('state: a page is damaged (P8)', () => {
     ))
 })
 
+describe('state: a page is damaged, and met while the state is changed (P8)', () => {
+  test('→ the replica says so, and can be closed', () =>
+    withDamagedState(
+      (data) => {
+        const page = Math.floor(data.indexOf(NEEDLE) / PAGE_BYTES)
+        return data.fill(0xff, page * PAGE_BYTES, page * PAGE_BYTES + 32)
+      },
+      async (directory) => {
+        const state = State.open(directory, IDENTITY)
+        const error: unknown = await state
+          .write([{ key: NEEDLE_KEY, held: textHeld('y') }])
+          .catch((reason: unknown) => reason)
+        expect(error).not.toBeInstanceOf(CommitFailed)
+        expect(stateDamageIn(error)).toBeInstanceOf(StateDamage)
+        await state.close()
+      },
+    ))
+})
+
 describe('state: the head of the file is damaged (P8)', () => {
   test.each<[string, (data: Buffer) => Buffer]>([
     ['zeros', (data) => Buffer.alloc(data.length)],
@@ -139,6 +161,7 @@ describe('state: the head of the file is damaged (P8)', () => {
     ['its first page lost', (data) => data.fill(0, 0, PAGE_BYTES)],
     ['its second page lost', (data) => data.fill(0, PAGE_BYTES, 2 * PAGE_BYTES)],
     ['cut within its head', (data) => data.subarray(0, PAGE_BYTES + 10)],
+    ['cut within what is in use', (data) => data.subarray(0, 5 * PAGE_BYTES)],
     ['another page size', (data) => (data.writeUInt32LE(4_096, 48), data)],
     ['another version', (data) => (data.writeUInt32LE(3, 28), data)],
   ])('%s → refused as damage, and the process lives', (_name, damage) =>

@@ -109,16 +109,6 @@ describe('state: entries', () => {
       expect(textOf(state.get('empty'))).toBe('')
       expect(textOf(state.get('large')) === large).toBe(true)
     }))
-
-  test('what a write was given is used again at once → stored as it was', () =>
-    withState(async (state) => {
-      const held = textHeld('before')
-      const written = state.write([{ key: 'a', held }])
-      held.memory.bytes.fill(0)
-      await written
-      state.refresh()
-      expect(textOf(state.get('a'))).toBe('before')
-    }))
 })
 
 describe('state: order', () => {

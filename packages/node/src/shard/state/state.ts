@@ -10,28 +10,32 @@
  */
 import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import { open as openEnvironment } from 'lmdb'
 import type { Held, LiveHeld } from '../held.js'
+import type { LogFileSystem } from '../log/file-system.js'
+import { nodeFileSystem } from '../log/file-system.js'
 import type { SessionChanges, StorableSession } from '../sessions/session-table.js'
 import { decodeSession, encodeSession, sessionKey } from '../sessions/stored-session.js'
+import { commitFailure } from './commit-failure.js'
 import { checkDataFile } from './data-file.js'
+import type { TransactionWork, TreeStats, TreeWork } from './page-need.js'
+import { PAGE_BYTES, pagesMax, workOf } from './page-need.js'
+import { Reserve } from './reserve.js'
 import { readStoredKey, writeStoredKey } from './stored-key.js'
 import {
   encodeStored,
   FoundEntry,
+  INDEX_VALUE_BYTES,
   indexKey,
   readIndexKey,
   StateDamage,
   storedBytes,
 } from './stored-entry.js'
 
-/** Keys of 2,048 bytes and the index's time must fit a third of a page. */
-const PAGE_BYTES = 8_192
 const DATABASES_MAX = 4
 const MARKS_KEY = 'marks'
-const INDEX_VALUE = Buffer.of(1)
+const INDEX_VALUE = Buffer.alloc(INDEX_VALUE_BYTES, 1)
 
 export interface StateMarks {
   readonly clusterId: string
@@ -73,19 +77,22 @@ export class State {
   private currentMarks: StateMarks
   /** When the first entry of the expiry index ends; unknown after a write. */
   private earliestMs: number | undefined
+  private isWriting = false
   /** The last transaction failed. */
   private hasFailed = false
+  /** None where nothing is written. */
+  private readonly reserve: Reserve | undefined
 
   private constructor(
     directory: string,
     identity: { clusterId: string; shard: number },
-    readOnly: boolean,
+    files: LogFileSystem | undefined,
   ) {
     this.file = join(directory, 'data.mdb')
     checkDataFile(this.file, PAGE_BYTES)
     this.environment = openEnvironment({
       path: directory,
-      readOnly,
+      readOnly: files === undefined,
       pageSize: PAGE_BYTES,
       maxDbs: DATABASES_MAX,
       noMemInit: true,
@@ -96,12 +103,14 @@ export class State {
       eventTurnBatching: false,
     })
     const keyed = { encoding: 'binary', cache: false, keyEncoder: keyCoder } as object
-    this.entries = this.environment.openDB('entries', keyed)
-    this.index = this.environment.openDB('expiry', { encoding: 'binary', keyEncoding: 'binary' })
-    this.marksStore = this.environment.openDB('marks', keyed)
     const byBytes = { encoding: 'binary', cache: false, keyEncoding: 'binary' } as object
-    this.sessionStore = this.environment.openDB('sessions', byBytes)
     try {
+      // Before the trees are made, which takes the first pages.
+      this.reserve = files && Reserve.open(this.file, usedBytes(this.environment), files)
+      this.entries = this.environment.openDB('entries', keyed)
+      this.index = this.environment.openDB('expiry', { encoding: 'binary', keyEncoding: 'binary' })
+      this.marksStore = this.environment.openDB('marks', keyed)
+      this.sessionStore = this.environment.openDB('sessions', byBytes)
       this.currentMarks = this.readMarks(identity)
     } catch (error) {
       void this.environment.close()
@@ -110,14 +119,18 @@ export class State {
   }
 
   /** Opens what is there, or begins a new state in an empty directory. */
-  static open(directory: string, identity: { clusterId: string; shard: number }): State {
+  static open(
+    directory: string,
+    identity: { clusterId: string; shard: number },
+    files: LogFileSystem = nodeFileSystem,
+  ): State {
     mkdirSync(directory, { recursive: true })
-    return new State(directory, identity, false)
+    return new State(directory, identity, files)
   }
 
   /** Opens what is there, to look at and not to change. */
   static openToRead(directory: string, identity: { clusterId: string; shard: number }): State {
-    return new State(directory, identity, true)
+    return new State(directory, identity, undefined)
   }
 
   private readMarks(identity: { clusterId: string; shard: number }): StateMarks {
@@ -141,11 +154,11 @@ export class State {
   }
 
   get entryCount(): number {
-    return (this.entries.getStats() as { entryCount: number }).entryCount
+    return statsOf(this.entries).entryCount
   }
 
   get hasExpiring(): boolean {
-    return (this.index.getStats() as { entryCount: number }).entryCount > 0
+    return statsOf(this.index).entryCount > 0
   }
 
   /** No stored entry ends before. */
@@ -215,42 +228,81 @@ export class State {
   }
 
   /**
-   * Stores changes in one transaction. Resolves when they are visible to reads that follow
-   * `refresh`; they are on disk once `flushed` resolves. Sessions belong to the mark `applied`.
+   * Stores changes in one transaction; one at a time. Resolves when they are visible to reads that
+   * follow `refresh`; they are on disk once `flushed` resolves. Sessions belong to the mark `applied`.
+   * Until then the values stay as they are.
+   *
+   * Rejects before LMDB has seen anything of it if there is no space, and the same may be written
+   * again later; with `CommitFailed` if LMDB failed all the same, which the process must not outlive.
    */
-  write(
+  async write(
     changes: readonly Change[],
     marks?: Partial<StateMarks>,
     sessions?: SessionChanges,
   ): Promise<void> {
-    const rows = sessions?.sessions.map((session) => encodeSession(session)) ?? []
-    const staleRows = this.staleIndexRows(changes)
+    if (this.isWriting) throw new Error('the state takes one write at a time')
+    this.isWriting = true
+    try {
+      const rows = sessions?.sessions.map((session) => encodeSession(session)) ?? []
+      const staleRows = this.staleIndexRows(changes)
+      await this.makeRoom(
+        workOf(changes, staleRows.length, { rows, removed: sessions?.removed.length ?? 0 }),
+      )
+      const next = { ...this.currentMarks, ...marks }
+      await this.commit(changes, () => {
+        for (const row of staleRows) void this.index.remove(row)
+        if (sessions !== undefined) this.putSessions(sessions, rows)
+        if (marks !== undefined)
+          void this.marksStore.put(MARKS_KEY, Buffer.from(JSON.stringify(next)))
+      })
+      this.currentMarks = next
+      this.earliestMs = undefined
+    } finally {
+      this.isWriting = false
+    }
+  }
+
+  private async commit(changes: readonly Change[], alongside: () => void): Promise<void> {
     const size = changes.reduce((sum, { held }) => sum + storedBytes(held), 0)
     const memory = Buffer.allocUnsafeSlow(size)
     this.inUse.add(memory)
-    const next = { ...this.currentMarks, ...marks }
-    // What happens to a part of the transaction happens to the whole: one promise tells.
-    const done = this.environment.batch(() => {
-      for (const row of staleRows) void this.index.remove(row)
-      this.putChanges(changes, memory)
-      if (sessions !== undefined) this.putSessions(sessions, rows)
-      if (marks !== undefined)
-        void this.marksStore.put(MARKS_KEY, Buffer.from(JSON.stringify(next)))
-    })
-    return done.then(
-      () => {
-        this.inUse.delete(memory)
-        rows.length = 0
-        this.hasFailed = false
-        this.currentMarks = next
-        this.earliestMs = undefined
-      },
-      async (error: unknown) => {
-        this.inUse.delete(memory)
-        this.hasFailed = true
-        throw await commitFailure(error)
-      },
-    )
+    try {
+      // What happens to a part of the transaction happens to the whole: one promise tells.
+      await this.environment.batch(() => {
+        alongside()
+        this.putChanges(changes, memory)
+      })
+      this.hasFailed = false
+    } catch (error) {
+      this.hasFailed = true
+      throw await commitFailure(error)
+    } finally {
+      this.inUse.delete(memory)
+    }
+  }
+
+  /** Makes the file as long as the transaction may need it. */
+  private async makeRoom(work: TransactionWork): Promise<void> {
+    // Statistics are read like everything else: of what has been stored by now.
+    this.refresh()
+    const databases: [TreeWork, HasStats][] = [
+      [work.entries, this.entries],
+      [work.index, this.index],
+      [work.sessions, this.sessionStore],
+    ]
+    const trees = databases
+      .filter(([{ rows }]) => rows > 0)
+      .map(([tree, database]) => ({ work: tree, stats: statsOf(database) }))
+    const { free, lastPageNumber } = trees[0]?.stats ?? statsOf(this.environment)
+    const pagesInUse = lastPageNumber + 1
+    const pages = pagesInUse + pagesMax(trees, free)
+    try {
+      await this.reserve?.reach(pages * PAGE_BYTES, pagesInUse * PAGE_BYTES)
+    } catch (error) {
+      throw new Error(`the state could not be stored: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
   }
 
   private putChanges(changes: readonly Change[], memory: Buffer): void {
@@ -298,9 +350,9 @@ export class State {
   }
 
   async close(): Promise<void> {
-    // lmdb waits for the flush of its last transaction, which never comes if that has failed. One
-    // without changes needs no space.
-    if (this.hasFailed) await this.write([]).catch(() => undefined)
+    // lmdb waits for the flush of its last transaction, which never comes if that has failed (damage
+    // was met). One without changes ends the wait.
+    if (this.hasFailed) await this.environment.batch(() => undefined).catch(() => undefined)
     await this.environment.close()
   }
 }
@@ -314,13 +366,20 @@ function rangeOptions(from: string, to: string | undefined, reverse: boolean): o
   return { ...bounds, snapshot: false }
 }
 
-/** lmdb rejects with a pointer to a promise that rejects with the reason: both are handled here. */
-async function commitFailure(error: unknown): Promise<Error> {
-  const told = (error as { readonly commitError?: Promise<never> }).commitError
-  const reason: unknown = await Promise.race([
-    told?.catch((cause: unknown) => cause) ?? error,
-    nextTurn(error),
-  ])
-  const why = reason instanceof Error ? reason.message : String(reason)
-  return new Error(`the state could not be stored: ${why}`, { cause: reason })
+interface Stats extends TreeStats {
+  readonly entryCount: number
+  readonly lastPageNumber: number
+  /** The list of free pages. */
+  readonly free: TreeStats
+}
+
+type HasStats = Pick<RootDatabase, 'getStats'>
+
+function statsOf(database: HasStats): Stats {
+  return database.getStats() as Stats
+}
+
+/** Where the last page in use ends. */
+function usedBytes(environment: HasStats): number {
+  return (statsOf(environment).lastPageNumber + 1) * PAGE_BYTES
 }

@@ -12,7 +12,8 @@ import { readStoredKey, storedKeyBytes, writeStoredKey } from './stored-key.js'
 export const STORED_HEADER_BYTES = 20
 const CHECKED_OFFSET = 4
 const EXPIRY_OFFSET = 12
-const INDEX_TIME_BYTES = 8
+export const INDEX_TIME_BYTES = 8
+export const INDEX_VALUE_BYTES = 1
 
 /** The stored state is not what was written. */
 export class StateDamage extends Error {
