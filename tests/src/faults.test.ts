@@ -12,6 +12,8 @@ import { ROOT } from './tidy/source-files.js'
 
 const PROGRAM = join(ROOT, 'tests', 'dist', 'faults', 'main.js')
 const TIMEOUT_MS = 150_000
+/** Some ninety, each with the restart of a process, or of all. */
+const FAILPOINTS_TIMEOUT_MS = 420_000
 
 async function faults(args: string): Promise<{ code: number | null; output: string }> {
   const child = spawn(process.execPath, [PROGRAM, ...args.split(' ')], {
@@ -38,6 +40,16 @@ describe('under faults', () => {
   )
 
   test(
+    'a process that ends or stops at any failpoint, each once, breaks nothing (P1 to P5)',
+    async () => {
+      const { code, output } = await faults('--failpoints 1 --cells 64')
+      expect(output).toContain('PASSED')
+      expect(code).toBe(0)
+    },
+    FAILPOINTS_TIMEOUT_MS,
+  )
+
+  test(
     'a known bug is found: the proof can fail',
     async () => {
       const { code, output } = await faults('--seconds 8 --round 8 --canary journal-not-redone')
@@ -49,8 +61,11 @@ describe('under faults', () => {
   )
 })
 
-test('the packages hold nothing of the known bugs', () => {
-  const suspicious = new RegExp(['canary', 'FAULTS_', ...Object.keys(CANARIES)].join('|'), 'i')
+test('the packages hold nothing of the known bugs and the failpoints', () => {
+  const suspicious = new RegExp(
+    ['canary', 'failpoint', 'FAULTS_', ...Object.keys(CANARIES)].join('|'),
+    'i',
+  )
   for (const name of ['protocol', 'client', 'node']) {
     // `files` of each manifest is this folder alone.
     const folder = join(ROOT, 'packages', name, 'dist')

@@ -23,6 +23,7 @@ export interface ServeOptions {
   readonly port?: number
   readonly logLevel?: string
   readonly pingTimeoutMs?: number
+  readonly replicationFactor?: number
   /** In place of `kv-node`; it takes the same flags and says its `url` likewise. */
   readonly program?: string
   /** `NODE_OPTIONS` of the coordinator and its children, and what else the environment is to hold. */
@@ -106,7 +107,7 @@ export class NodeProcess {
   }
 
   /** Whether the process is gone; what it leaves behind may still hold its output open. */
-  private get hasExited(): boolean {
+  get hasExited(): boolean {
     return this.process.exitCode !== null || this.process.signalCode !== null
   }
 
@@ -161,7 +162,15 @@ export async function runProgram(
 }
 
 function flagsOf(options: ServeOptions): string[] {
-  const { directory, children = 2, shards, port = 0, logLevel = 'warn', pingTimeoutMs } = options
+  const {
+    directory,
+    children = 2,
+    shards,
+    port = 0,
+    logLevel = 'warn',
+    pingTimeoutMs,
+    replicationFactor,
+  } = options
   const flags = {
     'data-dir': directory,
     children,
@@ -169,6 +178,7 @@ function flagsOf(options: ServeOptions): string[] {
     port,
     'log-level': logLevel,
     'ping-timeout': pingTimeoutMs,
+    'replication-factor': replicationFactor,
   }
   return Object.entries(flags).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],

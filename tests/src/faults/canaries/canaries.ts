@@ -4,6 +4,8 @@
  * They replace methods of the built classes in a process that was started for the purpose. Those of
  * replication, watches and retries join when there are such things to break.
  */
+import { prototypeOf, replace } from '../inside/built.js'
+
 export interface Canary {
   /** The promise it breaks. */
   readonly breaks: string
@@ -11,30 +13,9 @@ export interface Canary {
   release(): Promise<void> | void
 }
 
-type Method = (this: unknown, ...args: unknown[]) => unknown
-type Methods = Record<string, Method>
-
 /** How long a write that was acknowledged too early stays in memory alone. */
 const LATE_MS = 30
 const CLOCK_SKEW_MS = 3_000
-
-/** The prototype of a class inside the built node; the very one that the process will use. */
-async function prototypeOf(file: string, name: string): Promise<Methods> {
-  const module = (await import(new URL(file, import.meta.resolve('@kv/node')).href)) as Record<
-    string,
-    { readonly prototype: Methods }
-  >
-  const found = module[name]?.prototype
-  if (found === undefined) throw new Error(`${file} has no class ${name}`)
-  return found
-}
-
-/** Throws if there is no such method any more: a canary that does nothing would be missed for ever. */
-function replace(prototype: Methods, name: string, make: (real: Method) => Method): void {
-  const real = prototype[name]
-  if (typeof real !== 'function') throw new Error(`there is no method ${name} to put a bug into`)
-  prototype[name] = make(real)
-}
 
 export const CANARIES: Readonly<Record<string, Canary>> = {
   'ack-before-write': {

@@ -23,6 +23,8 @@ interface AnyEvent {
 export class WatchRecorder {
   resets = 0
   private readonly seen: Seen[] = []
+  /** By key, the value shown last. */
+  private readonly shownLast = new Map<string, Value | undefined>()
   private failure: unknown
   private readonly stopping = new AbortController()
   private readonly reading: Promise<void>
@@ -47,6 +49,7 @@ export class WatchRecorder {
     if (key === undefined) return
     const shown = value === undefined ? undefined : unpadded(value)
     this.seen.push({ type, key, version, value: shown })
+    this.shownLast.set(key, shown)
   }
 
   get isFollowing(): boolean {
@@ -58,9 +61,9 @@ export class WatchRecorder {
     return this.seen.length
   }
 
-  /** Whether the stream has shown a write of this value. */
+  /** Whether this value is the newest that the stream has shown of the key. */
   hasSeen(key: string, value: Value): boolean {
-    return this.seen.findLastIndex((each) => each.key === key && each.value === value) >= 0
+    return this.shownLast.get(key) === value
   }
 
   async stop(): Promise<void> {

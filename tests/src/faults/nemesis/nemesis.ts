@@ -4,7 +4,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SeededRandom } from '../../load/seeded-random.js'
+import type { SmallDisk } from '../../scene/small-disk.js'
 import { NotServing } from '../../scene/node-process.js'
+import { DISK } from '../disk/disk-faults.js'
+import { removeControl, writeControl } from '../inside/control-file.js'
 import type { NodeUnderFault } from './node-under-fault.js'
 import { nextFault, type Fault } from './schedule.js'
 import type { TcpProxy } from './tcp-proxy.js'
@@ -12,6 +15,10 @@ import type { TcpProxy } from './tcp-proxy.js'
 export interface NemesisPorts {
   readonly node: NodeUnderFault
   readonly proxy: TcpProxy
+  /** Directory by which the disk of the node is made to fail. */
+  readonly control: string
+  /** The file system that the node is on, if it is one that may be filled. */
+  readonly smallDisk: SmallDisk | undefined
   readonly random: SeededRandom
   readonly gapMsMax: number
   /** A child that serves `shard` has just been killed, alone. */
@@ -21,9 +28,10 @@ export interface NemesisPorts {
 
 export class Nemesis {
   cuts = 0
+  diskFaults = 0
   private readonly ports: NemesisPorts
   private readonly passing = new Set<Promise<void>>()
-  private isEnding = false
+  private readonly ending = new AbortController()
 
   constructor(ports: NemesisPorts) {
     this.ports = ports
@@ -34,7 +42,7 @@ export class Nemesis {
     const { random, gapMsMax, onFault } = this.ports
     while (!this.isEnding) {
       const { afterMs, fault } = nextFault(random, gapMsMax)
-      await delay(afterMs)
+      await delay(afterMs, undefined, { signal: this.ending.signal }).catch(() => undefined)
       if (this.isEnding) break
       this.ports.node.assertAlive()
       onFault?.(fault)
@@ -46,11 +54,15 @@ export class Nemesis {
   }
 
   end(): void {
-    this.isEnding = true
+    this.ending.abort()
+  }
+
+  private get isEnding(): boolean {
+    return this.ending.signal.aborted
   }
 
   private async inflict(fault: Fault): Promise<void> {
-    const { node, proxy } = this.ports
+    const { node, proxy, control } = this.ports
     switch (fault.type) {
       case 'kill-children':
         this.killChildren(fault.count)
@@ -80,6 +92,15 @@ export class Nemesis {
         await delay(fault.ms)
         proxy.release()
         return
+      case 'disk':
+        this.diskFaults += 1
+        writeControl(control, DISK, fault.disk)
+        await delay(fault.ms)
+        removeControl(control, DISK)
+        return
+      case 'fill':
+        await this.fill(fault)
+        return
       case 'delay':
         proxy.slowBy(fault.byMs)
         await delay(fault.ms)
@@ -96,6 +117,15 @@ export class Nemesis {
     const shard = count === 1 ? node.shardOf(first) : undefined
     for (const pid of victims) node.kill(pid)
     if (shard !== undefined) onPrimaryKilled(shard)
+  }
+
+  private async fill({ ms, leftBytes }: Extract<Fault, { type: 'fill' }>): Promise<void> {
+    const { smallDisk } = this.ports
+    if (smallDisk === undefined) return
+    this.diskFaults += 1
+    smallDisk.fillBut(leftBytes)
+    await delay(ms)
+    smallDisk.makeRoom()
   }
 
   private async storm(kills: number, lifeMs: number): Promise<void> {

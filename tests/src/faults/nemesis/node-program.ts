@@ -16,6 +16,7 @@ const { values } = parseArgs({
     shards: { type: 'string' },
     'log-level': { type: 'string' },
     'ping-timeout': { type: 'string' },
+    'replication-factor': { type: 'string', default: '1' },
   },
 })
 
@@ -25,6 +26,7 @@ const node = await startNode({
   children: Number(values.children),
   shards: Number(values.shards),
   pingTimeoutMs: Number(values['ping-timeout']),
+  replicationFactor: Number(values['replication-factor']),
   logger: values['log-level'] as LogLevel,
   limits: { overlayBytesMax: OVERLAY_BYTES_MAX },
 })

@@ -8,6 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ServeOptions } from '../../scene/node-process.js'
 import { NodeProcess } from '../../scene/node-process.js'
 import { isRunning, killNow, untilGone } from '../../scene/process-table.js'
+import type { Deed } from '../failpoints/trigger.js'
+import type { Role } from '../inside/role.js'
 
 interface StoredTopology {
   readonly shards: readonly {
@@ -114,6 +116,20 @@ export class NodeUnderFault {
     this.resume(pid)
   }
 
+  /** Lets a process go on that has stopped itself. */
+  async resumeAfter(pid: number, ms: number): Promise<void> {
+    this.counts.stops += 1
+    this.stopped.add(pid)
+    await delay(ms)
+    this.resume(pid)
+  }
+
+  /** A process has killed itself, as was asked of it; a child, perhaps, its coordinator as well. */
+  tookItsLife(role: Role, deed: Deed): void {
+    this.counts.kills += deed === 'kill-both' ? 2 : 1
+    if (role === 'coordinator' || deed === 'kill-both') this.counts.coordinatorKills += 1
+  }
+
   private resume(pid: number): void {
     if (!this.stopped.delete(pid) || !isRunning(pid)) return
     process.kill(pid, 'SIGCONT')
@@ -123,6 +139,10 @@ export class NodeUnderFault {
   assertAlive(): void {
     if (this.node?.hasCrashed !== true) return
     throw new Error(`the coordinator ended by itself:\n${this.node.log.slice(-2_000)}`)
+  }
+
+  get isRunning(): boolean {
+    return this.node !== undefined && !this.node.hasExited
   }
 
   get coordinatorPid(): number {
@@ -139,5 +159,6 @@ export class NodeUnderFault {
     for (const pid of [node.pid, ...pids]) if (isRunning(pid)) killNow(pid)
     await untilGone([node.pid, ...pids], GONE_PATIENCE_MS)
     this.formerLogs += node.log
+    this.node = undefined
   }
 }

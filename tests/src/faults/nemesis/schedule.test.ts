@@ -13,6 +13,8 @@ test('the same seed → the same faults at the same times; every kind comes', ()
   expect([...kinds].toSorted()).toEqual([
     'cut',
     'delay',
+    'disk',
+    'fill',
     'hold',
     'kill-all',
     'kill-children',

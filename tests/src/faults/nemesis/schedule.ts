@@ -1,6 +1,8 @@
 /**
  * Which fault comes when: the same for the same seed. Pure.
  */
+import type { DiskEffect, DiskFault } from '../disk/disk-faults.js'
+import type { FileOperation, FileTarget } from '../inside/file-layer.js'
 import type { SeededRandom } from '../../load/seeded-random.js'
 
 export type Fault =
@@ -17,6 +19,10 @@ export type Fault =
   | { readonly type: 'cut'; readonly oneOf: number }
   | { readonly type: 'hold'; readonly ms: number }
   | { readonly type: 'delay'; readonly ms: number; readonly byMs: number }
+  /** What the disk under logs, journals or the topology does for so long. */
+  | { readonly type: 'disk'; readonly ms: number; readonly disk: DiskFault }
+  /** The file system itself is full for so long; nothing happens where none could be mounted. */
+  | { readonly type: 'fill'; readonly ms: number; readonly leftBytes: number }
 
 export interface Planned {
   /** Since the fault before. */
@@ -36,7 +42,55 @@ const WEIGHTS: readonly (readonly [number, (random: SeededRandom) => Fault])[] =
   [14, (random) => ({ type: 'cut', oneOf: 1 + random.below(4) })],
   [5, (random) => ({ type: 'hold', ms: 50 + random.below(1_000) })],
   [4, (random) => ({ type: 'delay', ms: 300 + random.below(700), byMs: 1 + random.below(30) })],
+  [14, diskFault],
+  [
+    2,
+    (random) => ({ type: 'fill', ms: 100 + random.below(900), leftBytes: random.below(300_000) }),
+  ],
 ]
+
+const LOG_TARGETS: readonly (readonly FileTarget[])[] = [
+  ['journal'],
+  ['segment'],
+  ['temporary'],
+  ['journal', 'segment', 'temporary', 'binding', 'mark', 'directory'],
+]
+const ALL_OPERATIONS: readonly FileOperation[] = [
+  'open',
+  'write',
+  'sync',
+  'rename',
+  'unlink',
+  'syncDirectory',
+]
+
+function diskFault(random: SeededRandom): Fault {
+  const seed = random.next()
+  const effect = diskEffect(random)
+  const onTopology = effect.type !== 'short' && random.below(5) === 0
+  const targets: readonly FileTarget[] = onTopology
+    ? ['topology', 'directory']
+    : random.pick(LOG_TARGETS)
+  const operations = random.below(3) === 0 ? ALL_OPERATIONS : (['write', 'sync'] as const)
+  const oneIn = effect.type === 'hang' || effect.type === 'full' ? 1 : 1 + random.below(20)
+  const ms = 50 + random.below(effect.type === 'hang' ? 2_500 : 1_200)
+  return { type: 'disk', ms, disk: { effect, targets, operations, oneIn, seed } }
+}
+
+function diskEffect(random: SeededRandom): DiskEffect {
+  switch (random.below(6)) {
+    case 0:
+      return { type: 'hang' }
+    case 1:
+      return { type: 'full' }
+    case 2:
+      return { type: 'short' }
+    case 3:
+      return { type: 'slow', ms: 5 + random.below(400) }
+    default:
+      return { type: 'fail' }
+  }
+}
 
 const TOTAL = WEIGHTS.reduce((sum, [weight]) => sum + weight, 0)
 

@@ -14,8 +14,11 @@ export interface Report {
     readonly coordinatorKills: number
     readonly stops: number
     readonly cuts: number
+    readonly disk: number
     readonly starts: number
   }
+  /** Of all that there are, at how many a process was ended or stopped. */
+  readonly failpoints: { readonly visited: number; readonly known: number }
   readonly calls: {
     readonly acknowledged: number
     readonly acknowledgedWrites: number
@@ -79,6 +82,8 @@ export function render(report: Report, settings: RunSettings): string {
     ],
     ['SIGSTOP', String(faults.stops)],
     ['connections cut', String(faults.cuts)],
+    ['faults of the disk', String(faults.disk)],
+    ['failpoints hit', `${report.failpoints.visited} of ${report.failpoints.known}`],
     ['without a primary', withoutPrimary(withoutPrimaryMs)],
     [
       'checked',
@@ -140,6 +145,9 @@ function flagsOf({
     `--children ${others.children} --clients ${others.clients}`,
     `--cells ${others.cells} --lanes ${others.lanesPerCell}`,
   ]
+  if (others.replicationFactor !== 1) flags.push(`--replicas ${others.replicationFactor}`)
+  if (others.diskMegabytes !== 0) flags.push(`--disk ${others.diskMegabytes}`)
+  if (others.failpoints !== undefined) flags.push(`--failpoints ${others.failpoints}`)
   return `${flags.join(' ')}${canary === undefined ? '' : ` --canary ${canary}`}`
 }
 

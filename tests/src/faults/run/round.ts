@@ -14,33 +14,41 @@ import { keysOf } from '../history/operation.js'
 import { judge } from '../history/oracles.js'
 import { WatchRecorder } from '../history/watch-recorder.js'
 import { check, explain } from '../linearizability/check.js'
-import { Nemesis } from '../nemesis/nemesis.js'
 import type { NodeUnderFault } from '../nemesis/node-under-fault.js'
-import type { Fault } from '../nemesis/schedule.js'
-import type { TcpProxy } from '../nemesis/tcp-proxy.js'
 import { padded } from '../workload/padding.js'
 import { perform } from '../workload/perform.js'
 import { Workload } from '../workload/workload.js'
 import type { Findings } from './report.js'
 import type { RunSettings } from './settings.js'
 
-export const SHARDS = 16
+export const SHARDS = 8
 
 export interface RoundPorts {
   readonly node: NodeUnderFault
-  readonly proxy: TcpProxy
   readonly clients: readonly UntypedClient[]
   /** Each follows everything, by a way of its own. */
   readonly watchers: readonly UntypedClient[]
   readonly history: History
   readonly random: SeededRandom
-  readonly onPrimaryKilled: (shard: number) => void
-  readonly onFault: (fault: Fault) => void
+  readonly trouble: Trouble
+}
+
+/** What befalls the node during a round. */
+export interface Trouble {
+  readonly cuts: number
+  readonly diskFaults: number
+  /** Failpoints that nobody passed. */
+  readonly missed?: readonly string[]
+  /** Resolves when it is over: after `end`, or by itself. */
+  run(): Promise<void>
+  /** Absent if it ends by itself. */
+  end?(): void
 }
 
 export interface RoundResult {
   readonly loadMs: number
   readonly cuts: number
+  readonly diskFaults: number
   readonly watched: number
   readonly resets: number
   readonly operations: number
@@ -54,21 +62,23 @@ export async function runRound(
   settings: RunSettings,
   ports: RoundPorts,
 ): Promise<RoundResult> {
-  const { node, proxy, clients, watchers, history, random, onPrimaryKilled, onFault } = ports
+  const { node, clients, watchers, history, random, trouble } = ports
   const startedAt = performance.now()
-  const { cells, lanesPerCell, operationsPerKeys: operationsMax, gapMsMax, healingMs } = settings
+  const { cells, lanesPerCell, operationsPerKeys: operationsMax, healingMs } = settings
   const options = { prefix: `r${number}.`, cells, lanesPerCell, operationsMax }
   const watches = watchers.map((client) => new WatchRecorder(client))
   await until('the watches follow', () => watches.every(({ isFollowing }) => isFollowing))
   const workload = new Workload(clients, history, options, random)
-  const nemesis = new Nemesis({ node, proxy, random, gapMsMax, onPrimaryKilled, onFault })
   const problems: string[] = []
-  const trouble = nemesis.run().catch((error: unknown) => {
+  const troubled = trouble.run().catch((error: unknown) => {
     problems.push(`the node does not go on: ${String(error)}`)
   })
-  await delay(settings.secondsPerRound * 1_000)
-  nemesis.end()
-  await trouble
+  if (trouble.end !== undefined) {
+    await delay(settings.secondsPerRound * 1_000)
+    trouble.end()
+  }
+  await troubled
+  problems.push(...(trouble.missed ?? []).map((point) => `nobody passed the failpoint ${point}`))
   const loadMs = performance.now() - startedAt
   await workload.end().catch((error: unknown) => {
     problems.push(`a call failed as no call may: ${String(error)}`)
@@ -85,7 +95,8 @@ export async function runRound(
     watches.reduce((total, each) => total + of(each), 0)
   return {
     loadMs,
-    cuts: nemesis.cuts,
+    cuts: trouble.cuts,
+    diskFaults: trouble.diskFaults,
     watched: sum(({ eventCount }) => eventCount),
     resets: sum(({ resets }) => resets),
     ...verdict,

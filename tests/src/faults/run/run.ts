@@ -9,10 +9,14 @@ import type { UntypedClient } from '@kv/client'
 import { createClient } from '@kv/client'
 import { SeededRandom } from '../../load/seeded-random.js'
 import { freePort } from '../../scene/free-port.js'
-import { environmentWith } from '../canaries/environment.js'
+import { FAILPOINTS } from '../failpoints/failpoints.js'
+import { SmallDisk } from '../../scene/small-disk.js'
+import { environmentWith } from '../inside/environment.js'
 import { History } from '../history/history.js'
 import { NodeUnderFault } from '../nemesis/node-under-fault.js'
 import type { Fault } from '../nemesis/schedule.js'
+import { FailpointWalk, visitsOf } from '../nemesis/failpoint-walk.js'
+import { Nemesis } from '../nemesis/nemesis.js'
 import { TcpProxy } from '../nemesis/tcp-proxy.js'
 import { FailoverProbe } from './failover-probe.js'
 import type { Findings, Report } from './report.js'
@@ -21,6 +25,8 @@ import { runRound, SHARDS, type RoundResult } from './round.js'
 import type { RunSettings } from './settings.js'
 
 const ON_LINES: readonly Fault['type'][] = ['cut', 'hold', 'delay']
+/** After so many failpoints everything is checked. */
+const VISITS_PER_ROUND = 15
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 const EXIT_INTERRUPTED = 130
 const CALL_TIMEOUT_MS = 8_000
@@ -32,18 +38,23 @@ export async function run(
   settings: RunSettings,
   onRound: (number: number, result: RoundResult) => void,
 ): Promise<Report> {
-  const directory = await mkdtemp(join(tmpdir(), 'kv-faults-'))
+  const { diskMegabytes } = settings
+  const whyNoDisk = diskMegabytes === 0 ? 'not asked for' : SmallDisk.whyNot()
+  const smallDisk = whyNoDisk === undefined ? SmallDisk.mount(diskMegabytes) : undefined
+  const directory = smallDisk?.directory ?? (await mkdtemp(join(tmpdir(), 'kv-faults-')))
+  const control = await mkdtemp(join(tmpdir(), 'kv-faults-control-'))
   const port = await freePort()
-  const { children, pingTimeoutMs, canary } = settings
+  const { children, pingTimeoutMs, replicationFactor, canary } = settings
   const node = new NodeUnderFault({
     directory,
     port,
     children,
     shards: SHARDS,
     pingTimeoutMs,
+    replicationFactor,
     logLevel: 'error',
     program: fileURLToPath(new URL('../nemesis/node-program.js', import.meta.url)),
-    environment: environmentWith(canary, settings.seed),
+    environment: environmentWith({ canary, control }),
   })
   const proxy = await TcpProxy.start(port)
   const clients = Array.from({ length: settings.clients }, () => clientOf(proxy.url))
@@ -57,13 +68,19 @@ export async function run(
   try {
     await node.start()
     const probe = new FailoverProbe(direct, SHARDS)
-    return await rounds(settings, { node, proxy, clients, watchers, probe }, onRound)
+    return await rounds(
+      settings,
+      { node, proxy, clients, watchers, probe, control, smallDisk },
+      onRound,
+    )
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal)
     await Promise.allSettled([...clients, ...watchers].map((client) => client.close()))
     await proxy.close()
     await node.close()
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 })
+    smallDisk?.unmount()
+    for (const path of [directory, control])
+      await rm(path, { recursive: true, force: true, maxRetries: 3 })
   }
 }
 
@@ -77,24 +94,47 @@ interface Stage {
   readonly clients: readonly UntypedClient[]
   readonly watchers: readonly UntypedClient[]
   readonly probe: FailoverProbe
+  readonly control: string
+  readonly smallDisk: SmallDisk | undefined
 }
 
 async function rounds(
   settings: RunSettings,
-  { node, proxy, clients, watchers, probe }: Stage,
+  { node, proxy, clients, watchers, probe, control, smallDisk }: Stage,
   onRound: (number: number, result: RoundResult) => void,
 ): Promise<Report> {
   const random = new SeededRandom(settings.seed)
   const history = new History()
   const results: RoundResult[] = []
-  const wanted = Math.max(1, Math.round(settings.seconds / settings.secondsPerRound))
+  const visits = visitsOf(random, settings.failpoints ?? 0)
+  const visited = new Set<string>()
+  const onVisit = (point: string): void => void visited.add(point)
+  const wanted =
+    visits.length > 0
+      ? Math.ceil(visits.length / VISITS_PER_ROUND)
+      : Math.max(1, Math.round(settings.seconds / settings.secondsPerRound))
   const onPrimaryKilled = (shard: number): void => probe.onPrimaryKilled(shard)
   for (let number = 1; number <= wanted; number += 1) {
     const onFault = ({ type }: Fault): void => {
       // The probe has a line of its own.
       if (!ON_LINES.includes(type)) probe.disturb()
     }
-    const ports = { node, proxy, clients, watchers, history, random, onPrimaryKilled, onFault }
+    const own = visits.slice((number - 1) * VISITS_PER_ROUND, number * VISITS_PER_ROUND)
+    const { gapMsMax } = settings
+    const trouble =
+      own.length > 0
+        ? new FailpointWalk({ node, control, random, onVisit }, own)
+        : new Nemesis({
+            node,
+            proxy,
+            control,
+            smallDisk,
+            random,
+            gapMsMax,
+            onPrimaryKilled,
+            onFault,
+          })
+    const ports = { node, clients, watchers, history, random, trouble }
     const result = await runRound(number, settings, ports)
     results.push(result)
     onRound(number, result)
@@ -102,7 +142,7 @@ async function rounds(
     if (Object.values(result.findings).some((found: readonly string[]) => found.length > 0)) break
   }
   await probe.end()
-  const report = reportOf(settings, results, { node, history, probe })
+  const report = reportOf(settings, results, { node, history, probe, visited })
   const isSilent = settings.canary !== undefined || hasPassed(report) || !SERIOUS.test(node.log)
   return isSilent ? report : withLog(report, node.log)
 }
@@ -113,10 +153,17 @@ function withLog(report: Report, log: string): Report {
   return { ...report, findings: { ...report.findings, problems } }
 }
 
+interface Outcome {
+  readonly node: NodeUnderFault
+  readonly history: History
+  readonly probe: FailoverProbe
+  readonly visited: ReadonlySet<string>
+}
+
 function reportOf(
   { seed }: RunSettings,
   results: readonly RoundResult[],
-  { node, history, probe }: { node: NodeUnderFault; history: History; probe: FailoverProbe },
+  { node, history, probe, visited }: Outcome,
 ): Report {
   const sum = (of: (result: RoundResult) => number): number =>
     results.reduce((total, result) => total + of(result), 0)
@@ -128,7 +175,12 @@ function reportOf(
     machine: machine(),
     seconds,
     rounds: results.length,
-    faults: { ...node.counts, cuts: sum(({ cuts }) => cuts) },
+    faults: {
+      ...node.counts,
+      cuts: sum(({ cuts }) => cuts),
+      disk: sum(({ diskFaults }) => diskFaults),
+    },
+    failpoints: { visited: visited.size, known: FAILPOINTS.length },
     calls: {
       ...history.counts,
       perSecond: history.counts.acknowledged / seconds,

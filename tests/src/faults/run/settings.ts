@@ -19,6 +19,11 @@ export interface RunSettings {
   readonly pingTimeoutMs: number
   /** Every key must be readable again so long after the last fault. */
   readonly healingMs: number
+  readonly replicationFactor: number
+  /** Megabytes of a file system made for the run, which is full at times; 0: none is made. */
+  readonly diskMegabytes: number
+  /** How often each failpoint is passed, in place of the schedule of faults; `undefined`: never. */
+  readonly failpoints: number | undefined
   /** A bug to put in, by its name. */
   readonly canary: string | undefined
   readonly json: string | undefined
@@ -31,9 +36,13 @@ export const USAGE = `pnpm faults [options]
   --round <n>       seconds until everything is killed, checked and started again (default 15)
   --children <n>    shard children (default 3)
   --clients <n>     (default 16)
-  --cells <n>       groups of keys worked on at a time (default 64)
+  --cells <n>       groups of keys worked on at a time (default 128)
   --lanes <n>       calls under way for each (default 8)
   --gap <ms>        longest time between two faults (default 1500)
+  --replicas <n>    copies of each shard (default 1)
+  --disk <n>        puts the node on a file system of so many megabytes that is full at times, where
+                    one may be mounted (default 0: none)
+  --failpoints <n>  instead of faults by schedule: ends or stops processes at each failpoint, n times
   --canary <name>   puts a known bug into the node, which the run must find; "list" names them
   --json <file>     writes the figures there, too
 
@@ -49,9 +58,12 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       round: { type: 'string', default: '15' },
       children: { type: 'string', default: '3' },
       clients: { type: 'string', default: '16' },
-      cells: { type: 'string', default: '64' },
+      cells: { type: 'string', default: '128' },
       lanes: { type: 'string', default: '8' },
       gap: { type: 'string', default: '1500' },
+      replicas: { type: 'string', default: '1' },
+      disk: { type: 'string', default: '0' },
+      failpoints: { type: 'string' },
       canary: { type: 'string' },
       json: { type: 'string' },
       // What a run prints is its report; the flag is for those who want to say so.
@@ -73,6 +85,10 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     pingTimeoutMs: 1_000,
     // A known bug may well keep shards from being served: that is found, and need not be waited for.
     healingMs: values.canary === undefined ? 25_000 : 4_000,
+    replicationFactor: whole('replicas', values.replicas),
+    diskMegabytes: whole('disk', values.disk),
+    failpoints:
+      values.failpoints === undefined ? undefined : whole('failpoints', values.failpoints),
     canary: values.canary,
     json: values.json,
   }

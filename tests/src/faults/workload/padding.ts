@@ -2,7 +2,10 @@
  * Values as they are stored: what names them, and a tail of some length that follows from it. So
  * logs and states grow as those of real users do, and a value of which a part is missing is noticed.
  */
-const PADDING_MAX = 2_000
+const PADDING_MAX = 4_096
+/** One value in so many is long, the others take little time to send. */
+const LONG_ONE_IN = 8
+const SHORT_PADDING_MAX = 160
 
 export function padded(value: string | number): string | number {
   return typeof value === 'number' ? value : `${value}|${tailOf(value)}`
@@ -22,5 +25,7 @@ function tailOf(value: string): string {
   for (let index = 0; index < value.length; index += 1) {
     hash = (Math.imul(hash, 31) + value.charCodeAt(index)) >>> 0
   }
-  return String.fromCharCode(97 + (hash % 26)).repeat(hash % PADDING_MAX)
+  const isLong = hash % LONG_ONE_IN === 0
+  const length = (hash >>> 8) % (isLong ? PADDING_MAX : SHORT_PADDING_MAX)
+  return String.fromCharCode(97 + (hash % 26)).repeat(length)
 }

@@ -1,0 +1,178 @@
+/**
+ * The named points at which a process may be ended or stopped: around each step that something
+ * acknowledged, or who serves it, depends on. Data only; `install.ts` puts them into a process.
+ */
+import type { FileOperation, FileTarget } from '../inside/file-layer.js'
+import type { Role } from '../inside/role.js'
+
+/** Brings a node to pass a point, where load alone does not. */
+export type Provocation = 'load' | 'child-killed' | 'node-ended' | 'node-killed'
+
+export type Moment = 'before' | 'after'
+
+/** A call of a method of the built node. */
+export interface MethodPlace {
+  readonly type: 'method'
+  readonly file: string
+  readonly of: string
+  readonly method: string
+  readonly isStatic?: boolean
+  /** Only these calls count. */
+  readonly when?: (self: unknown, args: readonly unknown[]) => boolean
+}
+
+/** A call by which the node reaches the disk. */
+export interface FilePlace {
+  readonly type: 'file'
+  readonly operation: FileOperation
+  readonly target: FileTarget
+  /** While a log is opened; while it is in use otherwise. Both if left out. */
+  readonly isOpening?: boolean
+}
+
+export interface Failpoint {
+  readonly name: string
+  readonly role: Role
+  readonly moment: Moment
+  readonly place: MethodPlace | FilePlace
+  readonly provocation: Provocation
+}
+
+type Places = Readonly<Record<string, readonly [Provocation, MethodPlace | FilePlace]>>
+
+function calls(
+  file: string,
+  of: string,
+  method: string,
+  more: Partial<MethodPlace> = {},
+): MethodPlace {
+  return { type: 'method', file, of, method, ...more }
+}
+
+function files(operation: FileOperation, target: FileTarget, isOpening?: boolean): FilePlace {
+  return { type: 'file', operation, target, ...(isOpening === undefined ? {} : { isOpening }) }
+}
+
+interface Marks {
+  readonly appliedRevision?: number
+  readonly applyingRevision?: number
+}
+
+/** How far a generation has come tells which slice of it is written. */
+function marksOf(args: readonly unknown[]): Marks {
+  return (args[1] ?? {}) as Marks
+}
+
+interface Change {
+  readonly shards?: readonly { readonly epoch: number }[]
+  readonly processes?: readonly unknown[]
+}
+
+/** Whether this change of the topology begins an epoch of any shard. */
+function beginsEpoch(self: unknown, args: readonly unknown[]): boolean {
+  const { stored } = self as { readonly stored: Required<Change> }
+  const { shards = [] } = args[0] as Change
+  return shards.some((shard, index) => shard.epoch !== stored.shards[index]?.epoch)
+}
+
+function namesProcess(self: unknown, args: readonly unknown[]): boolean {
+  const { stored } = self as { readonly stored: Required<Change> }
+  return ((args[0] as Change).processes ?? []).length > stored.processes.length
+}
+
+const LOG = 'shard/log/log.js'
+const SEGMENT = 'shard/log/segment.js'
+const JOURNAL = 'shard/journal/journal.js'
+const JOURNALS = 'shard/journal/journals.js'
+const MEMBER = 'shard/journal/journal-member.js'
+const SEQUENCER = 'shard/sequencer/sequencer.js'
+const STATE = 'shard/state/state.js'
+const SHARD = 'shard/shard.js'
+const HOST = 'child/host.js'
+const STORE = 'coordinator/topology-store.js'
+const SUPERVISOR = 'coordinator/supervisor.js'
+
+/** Each stands for two points: before the call, and after it has ended well. */
+const IN_CHILDREN: Places = {
+  'frame.append': ['load', calls(LOG, 'Log', 'append')],
+  'frame.committed': ['load', calls(SEQUENCER, 'Sequencer', 'committed')],
+  reply: ['load', calls('link/data-link.js', 'DataLink', 'reply')],
+  'journal.write': ['load', files('write', 'journal')],
+  'journal.swap': ['load', calls(JOURNAL, 'Journal', 'swap')],
+  'journal.write-out': ['load', calls(JOURNAL, 'Journal', 'writeOutAll')],
+  'journal.create': ['child-killed', calls(JOURNAL, 'Journal', 'create', { isStatic: true })],
+  'journal.bind': ['child-killed', calls(MEMBER, 'JournalMember', 'bind')],
+  'journal.unbind-former': ['child-killed', files('unlink', 'binding')],
+  'journal.release': ['node-ended', calls(MEMBER, 'JournalMember', 'release')],
+  'journal.remove': ['node-ended', calls('shard/journal/journal-file.js', 'JournalFile', 'remove')],
+  'segment.write-behind': ['load', files('write', 'segment', false)],
+  'segment.prepare-next': ['load', files('sync', 'temporary', false)],
+  'segment.begin': ['load', calls(SEGMENT, 'ActiveSegment', 'begin', { isStatic: true })],
+  'segment.rename': ['load', files('rename', 'segment', false)],
+  'segment.delete': ['load', files('unlink', 'segment', false)],
+  'closing-mark.rename': ['node-ended', files('rename', 'mark')],
+  'closing-mark.remove': ['node-ended', files('unlink', 'mark')],
+  'open.restore': ['child-killed', calls(JOURNALS, 'Journals', 'restore')],
+  'open.redo': ['child-killed', calls(JOURNALS, 'Journals', 'redo')],
+  'open.redo-write': ['child-killed', files('write', 'segment', true)],
+  'open.state': ['child-killed', calls(STATE, 'State', 'open', { isStatic: true })],
+  'open.log': ['child-killed', calls(LOG, 'Log', 'open', { isStatic: true })],
+  'open.rewrite': ['child-killed', files('sync', 'temporary', true)],
+  'open.replace-last': ['child-killed', files('rename', 'segment', true)],
+  'open.sync-last': ['child-killed', files('sync', 'segment', true)],
+  'open.begin-epoch': ['child-killed', calls(SEQUENCER, 'Sequencer', 'beginEpoch')],
+  'open.shard': ['child-killed', calls(SHARD, 'Shard', 'open', { isStatic: true })],
+  'apply.first-slice': [
+    'load',
+    calls(STATE, 'State', 'write', {
+      when: (_, args) => marksOf(args).appliedRevision === undefined && args[1] !== undefined,
+    }),
+  ],
+  'apply.last-slice': [
+    'load',
+    calls(STATE, 'State', 'write', {
+      when: (_, args) => marksOf(args).appliedRevision !== undefined,
+    }),
+  ],
+  'apply.flush': ['load', calls(STATE, 'State', 'flushed')],
+  'shard.release': ['child-killed', calls(HOST, 'Host', 'release')],
+  'shard.close': ['node-ended', calls(SHARD, 'Shard', 'close')],
+  'child.close': ['node-ended', calls(HOST, 'Host', 'close')],
+}
+
+const IN_COORDINATORS: Places = {
+  'topology.write': ['child-killed', files('write', 'topology')],
+  'topology.sync': ['child-killed', files('sync', 'topology')],
+  'topology.rename': ['child-killed', files('rename', 'topology')],
+  'topology.sync-directory': ['child-killed', files('syncDirectory', 'directory')],
+  'topology.publish': ['child-killed', calls('coordinator/relay.js', 'Relay', 'publish')],
+  'epoch.persist': ['child-killed', calls(STORE, 'TopologyStore', 'update', { when: beginsEpoch })],
+  'process.persist': [
+    'child-killed',
+    calls(STORE, 'TopologyStore', 'update', { when: namesProcess }),
+  ],
+  'process.fork': ['child-killed', calls(SUPERVISOR, 'Supervisor', 'fork')],
+  'process.exit-seen': ['child-killed', calls(SUPERVISOR, 'Supervisor', 'onExit')],
+  'node.start': [
+    'node-killed',
+    calls('coordinator/coordinator.js', 'Coordinator', 'start', { isStatic: true }),
+  ],
+  'node.drain': ['node-ended', calls('coordinator/relay.js', 'Relay', 'drain')],
+  'node.stop-children': ['node-ended', calls(SUPERVISOR, 'Supervisor', 'stop')],
+}
+
+/** Nothing comes after it in a process. */
+const NEVER_AFTER = new Set(['child.close', 'node.start'])
+
+function pointsOf(role: Role, places: Places): Failpoint[] {
+  return Object.entries(places).flatMap(([step, [provocation, place]]) =>
+    (['before', 'after'] as const)
+      .filter((moment) => moment === 'before' || !NEVER_AFTER.has(step))
+      .map((moment) => ({ name: `${step}.${moment}`, role, moment, place, provocation })),
+  )
+}
+
+export const FAILPOINTS: readonly Failpoint[] = [
+  ...pointsOf('child', IN_CHILDREN),
+  ...pointsOf('coordinator', IN_COORDINATORS),
+]

@@ -1,0 +1,30 @@
+/**
+ * Loaded by Node.js before the program of a coordinator or a child. Nothing in the packages knows of
+ * it: it replaces methods of their classes in this process, to put in a known bug, to end or stop the
+ * process at a named point, or to make files fail.
+ */
+import { CANARIES } from '../canaries/canaries.js'
+import { DiskFaults } from '../disk/disk-faults.js'
+import { installFailpoints } from '../failpoints/install.js'
+import { Trigger } from '../failpoints/trigger.js'
+import { installFileLayer, installTopologyFileLayer } from './file-layer.js'
+import { roleOfProcess } from './role.js'
+
+const role = roleOfProcess()
+const { FAULTS_CANARY: canary, FAULTS_CONTROL: control } = process.env
+
+if (role !== undefined && control !== undefined) {
+  const disk = new DiskFaults(control, role)
+  const trigger = new Trigger(control, role)
+  const intercepting = await installFailpoints(role, trigger)
+  // A call that fails never reaches the point after it.
+  const interceptors = [intercepting, disk.interceptor]
+  if (role === 'child') await installFileLayer(interceptors)
+  else installTopologyFileLayer(interceptors)
+}
+// The coordinator has the same environment, and hands it on.
+if (role === 'child' && canary !== undefined) {
+  const found = CANARIES[canary]
+  if (found === undefined) throw new Error(`there is no canary ${canary}`)
+  await found.release()
+}

@@ -1,0 +1,141 @@
+/**
+ * Walks a node through its failpoints, one after the other: arms one, does what makes the node pass
+ * it, and sees to it that the node runs again after the process that passed was ended or stopped.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { SeededRandom } from '../../load/seeded-random.js'
+import { NotServing } from '../../scene/node-process.js'
+import { FAILPOINTS, type Failpoint } from '../failpoints/failpoints.js'
+import { ARMED, FIRED, type Armed, type Deed, type Fired } from '../failpoints/trigger.js'
+import { readControl, removeControl, writeControl } from '../inside/control-file.js'
+import type { NodeUnderFault } from './node-under-fault.js'
+
+/** One failpoint, and what is done there. */
+export interface Visit {
+  readonly point: Failpoint
+  readonly pass: number
+  readonly deed: Deed
+  readonly stopMs: number
+}
+
+export interface WalkPorts {
+  readonly node: NodeUnderFault
+  readonly control: string
+  readonly random: SeededRandom
+  readonly onVisit: (point: string) => void
+}
+
+const PASS_MAX = 4
+const STOP_MS_MAX = 1_600
+/** A point that many calls pass is passed within moments; one that few do, at the first pass. */
+const PATIENCE_MS = 6_000
+const POLL_MS = 5
+const STARTS_MAX = 5
+
+/** Every point so many times, in an order of its own each time. */
+export function visitsOf(random: SeededRandom, times: number): Visit[] {
+  return Array.from({ length: times }, () => shuffled(random, FAILPOINTS)).flatMap((points) =>
+    points.map((point) => ({
+      point,
+      pass: 1 + random.below(PASS_MAX),
+      deed: deedAt(random, point),
+      stopMs: 20 + random.below(STOP_MS_MAX),
+    })),
+  )
+}
+
+function deedAt(random: SeededRandom, { role }: Failpoint): Deed {
+  const choice = random.below(10)
+  if (choice === 0) return 'stop'
+  return choice <= 2 && role === 'child' ? 'kill-both' : 'kill'
+}
+
+function shuffled<Item>(random: SeededRandom, items: readonly Item[]): Item[] {
+  const rest = [...items]
+  return items.map(() => rest.splice(random.below(rest.length), 1)[0] as Item)
+}
+
+export class FailpointWalk {
+  readonly cuts = 0
+  readonly diskFaults = 0
+  /** Points that nobody passed although everything was done for it. */
+  readonly missed: string[] = []
+  private readonly ports: WalkPorts
+  private readonly visits: readonly Visit[]
+
+  constructor(ports: WalkPorts, visits: readonly Visit[]) {
+    this.ports = ports
+    this.visits = visits
+  }
+
+  /** Rejects if the node can't be started any more. */
+  async run(): Promise<void> {
+    for (const visit of this.visits) await this.visit(visit)
+  }
+
+  private async visit({ point, pass, deed, stopMs }: Visit): Promise<void> {
+    const { control, node, onVisit } = this.ports
+    await this.recover()
+    let fired: Fired | undefined
+    for (const wanted of new Set([pass, 1])) {
+      removeControl(control, FIRED)
+      writeControl(control, ARMED, { point: point.name, pass: wanted, deed } satisfies Armed)
+      const provoked = this.provoke(point)
+      // Heard of further down, however early it fails.
+      provoked.catch(() => undefined)
+      fired = await this.untilFired()
+      if (fired === undefined) removeControl(control, ARMED)
+      else if (deed === 'stop') await node.resumeAfter(fired.pid, stopMs)
+      else node.tookItsLife(point.role, deed)
+      await provoked
+      if (fired !== undefined) break
+    }
+    if (fired === undefined) this.missed.push(point.name)
+    else onVisit(point.name)
+  }
+
+  private async provoke({ provocation }: Failpoint): Promise<void> {
+    const { node, random } = this.ports
+    switch (provocation) {
+      case 'load':
+        return
+      case 'child-killed': {
+        const pids = node.childPids()
+        if (pids.length > 0) node.kill(random.pick(pids))
+        return
+      }
+      case 'node-ended':
+        await node.close()
+        await this.recover()
+        return
+      case 'node-killed':
+        await node.killAll()
+        await this.recover()
+    }
+  }
+
+  private async untilFired(): Promise<Fired | undefined> {
+    const giveUpAt = performance.now() + PATIENCE_MS
+    while (performance.now() < giveUpAt) {
+      const fired = readControl<Fired>(this.ports.control, FIRED)
+      if (fired !== undefined) return fired
+      await delay(POLL_MS)
+    }
+    return undefined
+  }
+
+  /** Resolves when there is a coordinator that has said it serves. */
+  private async recover(): Promise<void> {
+    const { node } = this.ports
+    for (let starts = 0; ; starts += 1) {
+      node.assertAlive()
+      if (node.isRunning) return
+      try {
+        await node.start()
+        return
+      } catch (error) {
+        if (!(error instanceof NotServing) || starts === STARTS_MAX) throw error
+      }
+    }
+  }
+}
