@@ -3,6 +3,7 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { CANARIES } from './canaries/canaries.js'
+import { measureFigures } from './run/figures.js'
 import { hasPassed, render } from './run/report.js'
 import { run } from './run/run.js'
 import type { RunSettings } from './run/settings.js'
@@ -13,10 +14,11 @@ const EXIT_USAGE = 2
 
 async function main(settings: RunSettings): Promise<void> {
   process.stderr.write(`seed ${settings.seed}\n`)
-  const report = await run(settings, (number, { operations, findings }) => {
+  const proof = await run(settings, (number, { operations, findings }) => {
     const found = Object.values(findings).flat().length
     process.stderr.write(`round ${number}: ${operations} operations, ${found} findings\n`)
   })
+  const report = settings.report ? { ...proof, figures: await measureFigures(settings) } : proof
   process.stdout.write(render(report, settings))
   if (settings.json !== undefined)
     await writeFile(settings.json, JSON.stringify(report, undefined, 2))

@@ -28,7 +28,7 @@ export interface WalkPorts {
 const PASS_MAX = 4
 const STOP_MS_MAX = 1_600
 /** A point that many calls pass is passed within moments; one that few do, at the first pass. */
-const PATIENCE_MS = 6_000
+const PATIENCE_MS = 8_000
 const POLL_MS = 5
 const STARTS_MAX = 5
 
@@ -71,6 +71,7 @@ export class FailpointWalk {
   /** Rejects if the node can't be started any more. */
   async run(): Promise<void> {
     for (const visit of this.visits) await this.visit(visit)
+    await this.recover()
   }
 
   private async visit({ point, pass, deed, stopMs }: Visit): Promise<void> {
@@ -86,7 +87,7 @@ export class FailpointWalk {
       fired = await this.untilFired()
       if (fired === undefined) removeControl(control, ARMED)
       else if (deed === 'stop') await node.resumeAfter(fired.pid, stopMs)
-      else node.tookItsLife(point.role, deed)
+      else await node.tookItsLife(fired.pid, point.role, deed)
       await provoked
       if (fired !== undefined) break
     }

@@ -114,7 +114,7 @@ export class Nemesis {
     const first = this.pick(pids)
     const victims = [first, ...pids.filter((pid) => pid !== first)].slice(0, count)
     if (first === 0) return
-    const shard = count === 1 ? node.shardOf(first) : undefined
+    const shard = count === 1 ? node.shardsOf(first)[0] : undefined
     for (const pid of victims) node.kill(pid)
     if (shard !== undefined) onPrimaryKilled(shard)
   }

@@ -28,7 +28,9 @@ const node = await startNode({
   pingTimeoutMs: Number(values['ping-timeout']),
   replicationFactor: Number(values['replication-factor']),
   logger: values['log-level'] as LogLevel,
-  limits: { overlayBytesMax: OVERLAY_BYTES_MAX },
+  ...(process.env['FAULTS_ORDINARY_LIMITS'] === undefined
+    ? { limits: { overlayBytesMax: OVERLAY_BYTES_MAX } }
+    : {}),
 })
 process.once('SIGTERM', () => {
   void node.close().finally(() => process.exit(0))

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServeOptions } from '../../scene/node-process.js'
 import { NodeProcess } from '../../scene/node-process.js'
+import { until } from '../../scene/until.js'
 import { isRunning, killNow, untilGone } from '../../scene/process-table.js'
 import type { Deed } from '../failpoints/trigger.js'
 import type { Role } from '../inside/role.js'
@@ -68,12 +69,14 @@ export class NodeUnderFault {
       .filter((pid) => isRunning(pid))
   }
 
-  /** A shard that this process serves; undefined if there is none on record. */
-  shardOf(pid: number): number | undefined {
+  /** The shards that this process serves, by the record. */
+  shardsOf(pid: number): number[] {
     const { shards, processes } = this.stored()
     const child = processes.find((process) => process.pid === pid)?.child
-    const found = shards.findIndex(({ primary, copies }) => copies[primary]?.child === child)
-    return child === undefined || found < 0 ? undefined : found
+    return [...shards.keys()].filter((shard) => {
+      const { primary, copies } = shards[shard]!
+      return child !== undefined && copies[primary]?.child === child
+    })
   }
 
   private stored(): StoredTopology {
@@ -125,9 +128,12 @@ export class NodeUnderFault {
   }
 
   /** A process has killed itself, as was asked of it; a child, perhaps, its coordinator as well. */
-  tookItsLife(role: Role, deed: Deed): void {
+  async tookItsLife(pid: number, role: Role, deed: Deed): Promise<void> {
     this.counts.kills += deed === 'kill-both' ? 2 : 1
-    if (role === 'coordinator' || deed === 'kill-both') this.counts.coordinatorKills += 1
+    await untilGone([pid], GONE_PATIENCE_MS)
+    if (role === 'child' && deed !== 'kill-both') return
+    this.counts.coordinatorKills += 1
+    await until('the coordinator has ended', () => !this.isRunning)
   }
 
   private resume(pid: number): void {

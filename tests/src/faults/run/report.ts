@@ -2,6 +2,7 @@
  * What a run has shown, as figures and as a page for people.
  */
 import { availableParallelism, cpus } from 'node:os'
+import type { Figures, Times } from './figures.js'
 import type { RunSettings } from './settings.js'
 
 export interface Report {
@@ -33,6 +34,8 @@ export interface Report {
     readonly median: number
     readonly p99: number
   }
+  /** Of a node at rest with many keys; only if they were asked for. */
+  readonly figures?: Figures
   readonly watched: { readonly events: number; readonly resets: number }
   readonly checked: {
     readonly operations: number
@@ -60,6 +63,13 @@ const SHOWN_MAX = 4
 /** Of one finding. */
 const LINES_MAX = 20
 
+/** Under this load a fault often finds nothing under way. */
+const CALLS_PER_SECOND_MIN = 5_000
+
+function isLight({ calls, failpoints }: Report): boolean {
+  return calls.perSecond < CALLS_PER_SECOND_MIN && failpoints.visited === 0
+}
+
 export function hasPassed({ findings }: Report): boolean {
   return Object.values(findings).every((found: readonly string[]) => found.length === 0)
 }
@@ -71,7 +81,7 @@ export function render(report: Report, settings: RunSettings): string {
     ['machine', report.machine],
     [
       'load',
-      `${report.seconds.toFixed(0)} s in ${report.rounds} rounds, ${per(calls.perSecond)} calls/s acknowledged`,
+      `${report.seconds.toFixed(0)} s in ${report.rounds} rounds, ${per(calls.perSecond)} calls/s acknowledged${isLight(report) ? `: FEWER THAN ${CALLS_PER_SECOND_MIN}, faults hit little` : ''}`,
     ],
     ['calls acknowledged', `${calls.acknowledged}, of them ${calls.acknowledgedWrites} writes`],
     ['outcome unknown', `${calls.unknown}; refused as not applied ${calls.notApplied}`],
@@ -98,6 +108,7 @@ export function render(report: Report, settings: RunSettings): string {
     ['damage found offline', String(findings.damage.length)],
     ['other problems', String(findings.problems.length)],
   ]
+  rows.push(...figureRows(report.figures))
   const width = Math.max(...rows.map(([name]) => name.length))
   const lines = rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)
   return [
@@ -107,6 +118,19 @@ export function render(report: Report, settings: RunSettings): string {
     `repeat: pnpm faults ${flagsOf(settings)}`,
     '',
   ].join('\n')
+}
+
+function figureRows(figures: Figures | undefined): [string, string][] {
+  if (figures === undefined) return []
+  const { keys, killed, stopped, restart } = figures
+  const inWords = ({ count, median, p99 }: Times): string =>
+    `median ${median.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms (${count})`
+  return [
+    [`with ${keys} keys`, 'no other load'],
+    ['  shard without a primary after kill -9', inWords(killed)],
+    ['  shard without a primary after SIGSTOP', inWords(stopped)],
+    ['  ready after kill -9 of everything', inWords(restart)],
+  ]
 }
 
 function withoutPrimary({ count, median, p99 }: Report['withoutPrimaryMs']): string {
@@ -163,10 +187,4 @@ function per(rate: number): string {
 export function machine(): string {
   const model = cpus()[0]?.model.trim() ?? 'unknown processor'
   return `${availableParallelism()} cores, ${model}, Node.js ${process.version}`
-}
-
-/** The value below which this part of them lies. */
-export function quantile(values: readonly number[], part: number): number {
-  const sorted = values.toSorted((left, right) => left - right)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0
 }

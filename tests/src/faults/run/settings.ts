@@ -26,6 +26,9 @@ export interface RunSettings {
   readonly failpoints: number | undefined
   /** A bug to put in, by its name. */
   readonly canary: string | undefined
+  /** Measures how long a node with so many keys takes to serve again, too. */
+  readonly report: boolean
+  readonly keys: number
   readonly json: string | undefined
 }
 
@@ -44,6 +47,8 @@ export const USAGE = `pnpm faults [options]
                     one may be mounted (default 0: none)
   --failpoints <n>  instead of faults by schedule: ends or stops processes at each failpoint, n times
   --canary <name>   puts a known bug into the node, which the run must find; "list" names them
+  --report          measures failover and restart of a node with many keys, too
+  --keys <n>        how many (default 1000000)
   --json <file>     writes the figures there, too
 
 Ends with code 1 if a promise was broken, or if anything could not be decided.
@@ -66,7 +71,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       failpoints: { type: 'string' },
       canary: { type: 'string' },
       json: { type: 'string' },
-      // What a run prints is its report; the flag is for those who want to say so.
+      keys: { type: 'string', default: '1000000' },
       report: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -90,6 +95,8 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     failpoints:
       values.failpoints === undefined ? undefined : whole('failpoints', values.failpoints),
     canary: values.canary,
+    report: values.report,
+    keys: whole('keys', values.keys),
     json: values.json,
   }
 }

@@ -1,0 +1,133 @@
+/**
+ * How long a node with many keys and no other trouble takes to serve again: after a child was killed,
+ * after one was stopped, and after everything was killed.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { UntypedClient } from '@kv/client'
+import { createClient, KvError } from '@kv/client'
+import { SeededRandom } from '../../load/seeded-random.js'
+import { freePort } from '../../scene/free-port.js'
+import { keysOfShard } from '../../scene/placement.js'
+import { until } from '../../scene/until.js'
+import { NodeUnderFault } from '../nemesis/node-under-fault.js'
+import { quantile } from './quantile.js'
+import type { RunSettings } from './settings.js'
+
+const SHARDS = 16
+const CHILDREN = 4
+const BATCH_KEYS = 5_000
+const KILLS = 20
+const STOPS = 4
+const RESTARTS = 3
+/** Between two faults: what was moved has come to rest. */
+const REST_MS = 600
+const GIVE_UP_MS = 20_000
+
+export interface Times {
+  readonly count: number
+  readonly median: number
+  readonly p99: number
+}
+
+export interface Figures {
+  readonly keys: number
+  /** From kill -9 of a child to the first acknowledged write, each shard that it served. */
+  readonly killed: Times
+  /** From SIGSTOP of a child that does not go on, likewise. */
+  readonly stopped: Times
+  /** From the start of a coordinator after kill -9 of everything until it says that it serves. */
+  readonly restart: Times
+}
+
+export async function measureFigures(settings: RunSettings): Promise<Figures> {
+  const directory = await mkdtemp(join(tmpdir(), 'kv-figures-'))
+  const port = await freePort()
+  const { pingTimeoutMs, replicationFactor } = settings
+  const node = new NodeUnderFault({
+    directory,
+    port,
+    children: CHILDREN,
+    shards: SHARDS,
+    pingTimeoutMs,
+    replicationFactor,
+    logLevel: 'error',
+    program: fileURLToPath(new URL('../nemesis/node-program.js', import.meta.url)),
+    environment: { FAULTS_ORDINARY_LIMITS: '1' },
+  })
+  const reconnect = { baseMs: 5, maxMs: 100 }
+  const client = createClient({ url: `kv://127.0.0.1:${port}`, timeout: GIVE_UP_MS, reconnect })
+  const random = new SeededRandom(settings.seed)
+  try {
+    await node.start()
+    await fill(client, settings.keys)
+    const killed = await repeated(KILLS, () => withoutPrimary(node, client, random, 'SIGKILL'))
+    const stopped = await repeated(STOPS, () => withoutPrimary(node, client, random, 'SIGSTOP'))
+    const restart = await repeated(RESTARTS, async () => [await restarted(node)])
+    return { keys: settings.keys, killed, stopped, restart }
+  } finally {
+    await client.close()
+    await node.close()
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+async function fill(client: UntypedClient, keys: number): Promise<void> {
+  for (let from = 0; from < keys; from += BATCH_KEYS) {
+    const length = Math.min(BATCH_KEYS, keys - from)
+    const entries = Array.from({ length }, (_, index): [string, unknown] => {
+      return [`key/${from + index}`, `value of key ${from + index}`]
+    })
+    await client.setMany(entries)
+  }
+}
+
+async function repeated(times: number, measure: () => Promise<number[]>): Promise<Times> {
+  const found: number[] = []
+  for (let time = 0; time < times; time += 1) found.push(...(await measure()))
+  return { count: found.length, median: quantile(found, 0.5), p99: quantile(found, 0.99) }
+}
+
+/** Takes a child away, and waits until every shard that it served takes writes again. */
+async function withoutPrimary(
+  node: NodeUnderFault,
+  client: UntypedClient,
+  random: SeededRandom,
+  signal: 'SIGKILL' | 'SIGSTOP',
+): Promise<number[]> {
+  await until('every child serves something', () => node.childPids().length === CHILDREN)
+  await delay(REST_MS)
+  const pid = random.pick(node.childPids().filter((each) => node.shardsOf(each).length > 0))
+  const shards = node.shardsOf(pid)
+  const takenAt = performance.now()
+  process.kill(pid, signal)
+  return Promise.all(
+    shards.map(async (shard) => {
+      await writeOnce(client, keysOfShard(shard, SHARDS, 1, 'probe/')[0] ?? '')
+      return performance.now() - takenAt
+    }),
+  )
+}
+
+async function writeOnce(client: UntypedClient, key: string): Promise<void> {
+  const giveUpAt = performance.now() + GIVE_UP_MS
+  for (;;) {
+    try {
+      await client.set(key, performance.now())
+      return
+    } catch (error) {
+      // It was sent to the child that died: the next one waits for its successor.
+      if (!(error instanceof KvError) || performance.now() > giveUpAt) throw error
+    }
+  }
+}
+
+async function restarted(node: NodeUnderFault): Promise<number> {
+  await node.killAll()
+  const startedAt = performance.now()
+  await node.start()
+  return performance.now() - startedAt
+}
