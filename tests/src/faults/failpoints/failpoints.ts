@@ -135,7 +135,7 @@ const IN_CHILDREN: Places = {
     }),
   ],
   'apply.flush': ['load', calls(STATE, 'State', 'flushed')],
-  'shard.release': ['child-killed', calls(HOST, 'Host', 'release')],
+  'shard.release': ['child-killed', calls('child/replicas.js', 'Replicas', 'release')],
   'shard.close': ['node-ended', calls(SHARD, 'Shard', 'close')],
   'child.close': ['node-ended', calls(HOST, 'Host', 'close')],
 }
