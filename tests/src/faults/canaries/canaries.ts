@@ -1,23 +1,17 @@
 /**
  * Known bugs, each of which a run has to find. A harness that misses one proves nothing.
  *
- * They replace methods of the built classes in a process that was started for the purpose. Those of
- * replication, watches and retries join when there are such things to break.
+ * They replace methods of the built classes in a process that was started for the purpose.
  */
 import { prototypeOf, replace } from '../inside/built.js'
-
-export interface Canary {
-  /** The promise it breaks. */
-  readonly breaks: string
-  readonly what: string
-  release(): Promise<void> | void
-}
+import type { Canary } from './canary.js'
+import { REPLICATION_CANARIES } from './replication-canaries.js'
 
 /** How long a write that was acknowledged too early stays in memory alone. */
 const LATE_MS = 30
 const CLOCK_SKEW_MS = 3_000
 
-export const CANARIES: Readonly<Record<string, Canary>> = {
+const OF_ONE_COPY: Readonly<Record<string, Canary>> = {
   'ack-before-write': {
     breaks: 'P1',
     what: 'a frame is acknowledged before it is written',
@@ -52,12 +46,12 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     breaks: 'P3',
     what: 'reads know only the stored state, not what is committed and not applied',
     release: async () => {
-      const shard = await prototypeOf('shard/shard.js', 'Shard')
+      const reads = await prototypeOf('shard/committed-reads.js', 'CommittedReads')
       replace(
-        shard,
-        'committed',
+        reads,
+        'find',
         () =>
-          function committed(this: unknown, key) {
+          function find(this: unknown, key) {
             return (this as { stored(key: unknown): unknown }).stored(key)
           },
       )
@@ -67,16 +61,28 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     breaks: 'P3',
     what: 'reads show what is not durable yet',
     release: async () => {
-      const shard = await prototypeOf('shard/shard.js', 'Shard')
+      const reads = await prototypeOf('shard/committed-reads.js', 'CommittedReads')
+      const shards = await prototypeOf('shard/shard.js', 'Shard')
+      const pendingOf = new WeakMap<object, Map<unknown, unknown>>()
       replace(
-        shard,
-        'committed',
+        shards,
+        'read',
         (real) =>
-          function committed(this: unknown, key) {
-            const { sequencer } = this as {
-              sequencer: { pending: Map<unknown, unknown> } | undefined
+          function read(this: unknown, ...args) {
+            const { committed, sequencer } = this as {
+              committed: object
+              sequencer: { pending: Map<unknown, unknown> }
             }
-            return sequencer?.pending.get(key) ?? real.call(this, key)
+            pendingOf.set(committed, sequencer.pending)
+            return real.apply(this, args)
+          },
+      )
+      replace(
+        reads,
+        'find',
+        (real) =>
+          function find(this: unknown, key) {
+            return pendingOf.get(this as object)?.get(key) ?? real.call(this, key)
           },
       )
     },
@@ -166,4 +172,9 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       process.hrtime.bigint = () => real() + skewNs
     },
   },
+}
+
+export const CANARIES: Readonly<Record<string, Canary>> = {
+  ...OF_ONE_COPY,
+  ...REPLICATION_CANARIES,
 }

@@ -6,7 +6,7 @@ import type { FileOperation, FileTarget } from '../inside/file-layer.js'
 import type { Role } from '../inside/role.js'
 
 /** Brings a node to pass a point, where load alone does not. */
-export type Provocation = 'load' | 'child-killed' | 'node-ended' | 'node-killed'
+export type Provocation = 'load' | 'child-killed' | 'node-ended' | 'node-killed' | 'copy-lost'
 
 export type Moment = 'before' | 'after'
 
@@ -36,6 +36,8 @@ export interface Failpoint {
   readonly moment: Moment
   readonly place: MethodPlace | FilePlace
   readonly provocation: Provocation
+  /** Only a node that keeps so many copies passes it. */
+  readonly replicas: number
 }
 
 type Places = Readonly<Record<string, readonly [Provocation, MethodPlace | FilePlace]>>
@@ -61,6 +63,14 @@ interface Marks {
 /** How far a generation has come tells which slice of it is written. */
 function marksOf(args: readonly unknown[]): Marks {
   return (args[1] ?? {}) as Marks
+}
+
+interface Message {
+  readonly type?: string
+}
+
+function says(type: string): (self: unknown, args: readonly unknown[]) => boolean {
+  return (_, args) => args.some((arg) => (arg as Message | undefined)?.type === type)
 }
 
 interface Change {
@@ -161,18 +171,53 @@ const IN_COORDINATORS: Places = {
   'node.stop-children': ['node-ended', calls(SUPERVISOR, 'Supervisor', 'stop')],
 }
 
+const REPLICATOR = 'shard/replication/replicator.js'
+const FOLLOWER = 'shard/replication/follower.js'
+const SET = 'shard/replication/in-sync-set.js'
+const BUILD = 'shard/snapshot/snapshot-build.js'
+
+/** Those of nodes that keep copies, likewise. */
+const OF_COPIES: Places = {
+  'backup.open': ['child-killed', calls('child/replicas.js', 'Replicas', 'back')],
+  'backup.greeted': ['child-killed', calls(FOLLOWER, 'Follower', 'onGreet')],
+  'backup.cut': ['child-killed', calls(FOLLOWER, 'Follower', 'onCutAsked')],
+  'backup.join': ['child-killed', calls(FOLLOWER, 'Follower', 'join')],
+  'backup.frame': ['load', calls(FOLLOWER, 'Follower', 'onFrame')],
+  'backup.durable': ['load', calls(FOLLOWER, 'Follower', 'onDurable')],
+  'backup.commit': ['load', calls(FOLLOWER, 'Follower', 'learnCommit')],
+  'backup.apply': ['load', calls('shard/backup.js', 'Backup', 'apply')],
+  'backup.promote': ['child-killed', calls('shard/backup.js', 'Backup', 'promote')],
+  'in-sync.ack': ['load', calls(REPLICATOR, 'Replicator', 'onMessage', { when: says('durable') })],
+  'in-sync.joined': ['child-killed', calls(REPLICATOR, 'Replicator', 'onJoined')],
+  'in-sync.ask': ['child-killed', calls(SET, 'InSyncSet', 'ask')],
+  'in-sync.stored': ['child-killed', calls(SET, 'InSyncSet', 'onStored')],
+  'in-sync.lost': ['child-killed', calls(REPLICATOR, 'Replicator', 'leave')],
+  'snapshot.open': ['copy-lost', calls(REPLICATOR, 'Replicator', 'rebuild')],
+  'snapshot.part': ['copy-lost', calls(REPLICATOR, 'Replicator', 'onPart')],
+  'snapshot.begin': ['copy-lost', calls(BUILD, 'SnapshotBuild', 'begin', { isStatic: true })],
+  'snapshot.page': ['copy-lost', calls(BUILD, 'SnapshotBuild', 'takePage')],
+  'snapshot.end': ['copy-lost', calls(BUILD, 'SnapshotBuild', 'end')],
+  'snapshot.replaced': ['copy-lost', calls(FOLLOWER, 'Follower', 'onRebuilt')],
+}
+
 /** Nothing comes after it in a process. */
 const NEVER_AFTER = new Set(['child.close', 'node.start'])
 
-function pointsOf(role: Role, places: Places): Failpoint[] {
+function pointsOf(role: Role, places: Places, replicas: number): Failpoint[] {
   return Object.entries(places).flatMap(([step, [provocation, place]]) =>
     (['before', 'after'] as const)
       .filter((moment) => moment === 'before' || !NEVER_AFTER.has(step))
-      .map((moment) => ({ name: `${step}.${moment}`, role, moment, place, provocation })),
+      .map((moment) => ({ name: `${step}.${moment}`, role, moment, place, provocation, replicas })),
   )
 }
 
 export const FAILPOINTS: readonly Failpoint[] = [
-  ...pointsOf('child', IN_CHILDREN),
-  ...pointsOf('coordinator', IN_COORDINATORS),
+  ...pointsOf('child', IN_CHILDREN, 1),
+  ...pointsOf('coordinator', IN_COORDINATORS, 1),
+  ...pointsOf('child', OF_COPIES, 2),
 ]
+
+/** Those that a node with so many copies of each shard passes. */
+export function failpointsOf(replicas: number): readonly Failpoint[] {
+  return FAILPOINTS.filter((point) => point.replicas <= replicas)
+}

@@ -31,3 +31,14 @@ export function replace(of: Methods, name: string, make: (real: Method) => Metho
   if (typeof real !== 'function') throw new Error(`there is no method ${name} to replace`)
   of[name] = make(real)
 }
+
+export function replaceGetter(of: object, name: string, get: (self: unknown) => unknown): void {
+  if (Object.getOwnPropertyDescriptor(of, name)?.get === undefined) {
+    throw new Error(`there is no getter ${name} to replace`)
+  }
+  Object.defineProperty(of, name, {
+    get(this: unknown) {
+      return get(this)
+    },
+  })
+}

@@ -22,9 +22,8 @@ if (role !== undefined && control !== undefined) {
   if (role === 'child') await installFileLayer(interceptors)
   else installTopologyFileLayer(interceptors)
 }
-// The coordinator has the same environment, and hands it on.
-if (role === 'child' && canary !== undefined) {
+if (role !== undefined && canary !== undefined) {
   const found = CANARIES[canary]
   if (found === undefined) throw new Error(`there is no canary ${canary}`)
-  await found.release()
+  await (role === 'child' ? found.release() : found.releaseInCoordinator?.())
 }

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SeededRandom } from '../../load/seeded-random.js'
 import { NotServing } from '../../scene/node-process.js'
-import { FAILPOINTS, type Failpoint } from '../failpoints/failpoints.js'
+import { failpointsOf, type Failpoint } from '../failpoints/failpoints.js'
 import { ARMED, FIRED, type Armed, type Deed, type Fired } from '../failpoints/trigger.js'
 import { readControl, removeControl, writeControl } from '../inside/control-file.js'
 import type { NodeUnderFault } from './node-under-fault.js'
@@ -28,13 +28,14 @@ export interface WalkPorts {
 const PASS_MAX = 4
 const STOP_MS_MAX = 1_600
 /** A point that many calls pass is passed within moments; one that few do, at the first pass. */
-const PATIENCE_MS = 8_000
+const PATIENCES_MS = [6_000, 20_000] as const
 const POLL_MS = 5
 const STARTS_MAX = 5
 
 /** Every point so many times, in an order of its own each time. */
-export function visitsOf(random: SeededRandom, times: number): Visit[] {
-  return Array.from({ length: times }, () => shuffled(random, FAILPOINTS)).flatMap((points) =>
+export function visitsOf(random: SeededRandom, times: number, replicas: number): Visit[] {
+  const all = failpointsOf(replicas)
+  return Array.from({ length: times }, () => shuffled(random, all)).flatMap((points) =>
     points.map((point) => ({
       point,
       pass: 1 + random.below(PASS_MAX),
@@ -78,13 +79,14 @@ export class FailpointWalk {
     const { control, node, onVisit } = this.ports
     await this.recover()
     let fired: Fired | undefined
-    for (const wanted of new Set([pass, 1])) {
+    for (const [attempt, patienceMs] of PATIENCES_MS.entries()) {
+      const wanted = attempt === 0 ? pass : 1
       removeControl(control, FIRED)
       writeControl(control, ARMED, { point: point.name, pass: wanted, deed } satisfies Armed)
       const provoked = this.provoke(point)
       // Heard of further down, however early it fails.
       provoked.catch(() => undefined)
-      fired = await this.untilFired()
+      fired = await this.untilFired(patienceMs)
       if (fired === undefined) removeControl(control, ARMED)
       else if (deed === 'stop') await node.resumeAfter(fired.pid, stopMs)
       else await node.tookItsLife(fired.pid, point.role, deed)
@@ -112,11 +114,16 @@ export class FailpointWalk {
       case 'node-killed':
         await node.killAll()
         await this.recover()
+        return
+      case 'copy-lost':
+        await node.killAll()
+        node.loseCopy(random)
+        await this.recover()
     }
   }
 
-  private async untilFired(): Promise<Fired | undefined> {
-    const giveUpAt = performance.now() + PATIENCE_MS
+  private async untilFired(patienceMs: number): Promise<Fired | undefined> {
+    const giveUpAt = performance.now() + patienceMs
     while (performance.now() < giveUpAt) {
       const fired = readControl<Fired>(this.ports.control, FIRED)
       if (fired !== undefined) return fired

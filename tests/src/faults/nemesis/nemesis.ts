@@ -62,7 +62,7 @@ export class Nemesis {
   }
 
   private async inflict(fault: Fault): Promise<void> {
-    const { node, proxy, control } = this.ports
+    const { node, proxy, control, random } = this.ports
     switch (fault.type) {
       case 'kill-children':
         this.killChildren(fault.count)
@@ -78,8 +78,13 @@ export class Nemesis {
       case 'restart-storm':
         await this.storm(fault.kills, fault.lifeMs)
         return
-      case 'stop-child':
-        this.passes(node.stop(this.pick(node.childPids()), fault.ms))
+      case 'lose-copy':
+        await node.killAll()
+        node.loseCopy(random)
+        await node.start()
+        return
+      case 'stop-children':
+        for (const pid of this.victims(fault.count)) this.passes(node.stop(pid, fault.ms))
         return
       case 'stop-coordinator':
         await node.stop(node.coordinatorPid, fault.ms)
@@ -110,13 +115,19 @@ export class Nemesis {
 
   private killChildren(count: number): void {
     const { node, onPrimaryKilled } = this.ports
-    const pids = node.childPids()
-    const first = this.pick(pids)
-    const victims = [first, ...pids.filter((pid) => pid !== first)].slice(0, count)
-    if (first === 0) return
-    const shard = count === 1 ? node.shardsOf(first)[0] : undefined
+    const victims = this.victims(count)
+    const [shard] = count === 1 && victims[0] !== undefined ? node.shardsOf(victims[0]) : []
     for (const pid of victims) node.kill(pid)
     if (shard !== undefined) onPrimaryKilled(shard)
+  }
+
+  /** So many children, or as many as there are. */
+  private victims(count: number): number[] {
+    const { node, random } = this.ports
+    const left = node.childPids()
+    return Array.from({ length: Math.min(count, left.length) }, () => {
+      return left.splice(random.below(left.length), 1)[0]!
+    })
   }
 
   private async fill({ ms, leftBytes }: Extract<Fault, { type: 'fill' }>): Promise<void> {
@@ -146,9 +157,5 @@ export class Nemesis {
   private passes(fault: Promise<void>): void {
     const passing = fault.finally(() => this.passing.delete(passing))
     this.passing.add(passing)
-  }
-
-  private pick(pids: readonly number[]): number {
-    return pids.length === 0 ? 0 : this.ports.random.pick(pids)
   }
 }

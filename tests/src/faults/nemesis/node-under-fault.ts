@@ -2,9 +2,10 @@
  * A node whose processes are killed, stopped and started again under it, always on the same directory
  * and port. It counts what was done to it.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { SeededRandom } from '../../load/seeded-random.js'
 import type { ServeOptions } from '../../scene/node-process.js'
 import { NodeProcess } from '../../scene/node-process.js'
 import { until } from '../../scene/until.js'
@@ -15,7 +16,9 @@ import type { Role } from '../inside/role.js'
 interface StoredTopology {
   readonly shards: readonly {
     readonly primary: number
-    readonly copies: readonly { readonly child: number }[]
+    readonly copies: readonly { readonly child: number; readonly volume: number }[]
+    /** As records of several copies have it; the primary alone where there is one. */
+    readonly inSync?: { readonly members: readonly number[] }
   }[]
   readonly processes: readonly { readonly child: number; readonly pid: number }[]
 }
@@ -77,6 +80,23 @@ export class NodeUnderFault {
       const { primary, copies } = shards[shard]!
       return child !== undefined && copies[primary]?.child === child
     })
+  }
+
+  /**
+   * Deletes the files of one copy of a shard that another in-sync copy has, while nothing runs.
+   * Returns which; nothing if there is no such copy.
+   */
+  loseCopy(random: SeededRandom): string | undefined {
+    const { shards } = this.stored()
+    const spare = [...shards.entries()].filter(
+      ([, { inSync }]) => (inSync?.members.length ?? 1) > 1,
+    )
+    if (spare.length === 0) return undefined
+    const [shard, { inSync }] = random.pick(spare)
+    const copy = random.pick(inSync?.members ?? [])
+    const directory = join(this.directory, 'shards', String(shard), String(copy))
+    rmSync(directory, { recursive: true, force: true })
+    return directory
   }
 
   private stored(): StoredTopology {

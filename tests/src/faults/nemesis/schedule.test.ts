@@ -19,8 +19,9 @@ test('the same seed → the same faults at the same times; every kind comes', ()
     'kill-all',
     'kill-children',
     'kill-coordinator',
+    'lose-copy',
     'restart-storm',
-    'stop-child',
+    'stop-children',
     'stop-coordinator',
   ])
 })

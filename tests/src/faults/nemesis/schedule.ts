@@ -13,7 +13,9 @@ export type Fault =
   | { readonly type: 'kill-all' }
   /** The coordinator is killed again and again while it starts. */
   | { readonly type: 'restart-storm'; readonly kills: number; readonly lifeMs: number }
-  | { readonly type: 'stop-child'; readonly ms: number }
+  | { readonly type: 'stop-children'; readonly count: number; readonly ms: number }
+  /** As kill-all, and one of the copies of a shard is gone, if there are several in sync. */
+  | { readonly type: 'lose-copy' }
   | { readonly type: 'stop-coordinator'; readonly ms: number }
   /** One of how many lines is cut. */
   | { readonly type: 'cut'; readonly oneOf: number }
@@ -37,7 +39,9 @@ const WEIGHTS: readonly (readonly [number, (random: SeededRandom) => Fault])[] =
   [4, () => ({ type: 'kill-all' })],
   [2, (random) => ({ type: 'restart-storm', kills: 2, lifeMs: random.below(400) })],
   // Some longer than the node waits for a child that does not answer: it must be replaced.
-  [10, (random) => ({ type: 'stop-child', ms: 50 + random.below(2_500) })],
+  [8, (random) => ({ type: 'stop-children', count: 1, ms: 10 + random.below(2_500) })],
+  [3, (random) => ({ type: 'stop-children', count: 2, ms: 10 + random.below(1_500) })],
+  [2, () => ({ type: 'lose-copy' })],
   [5, (random) => ({ type: 'stop-coordinator', ms: 50 + random.below(1_000) })],
   [14, (random) => ({ type: 'cut', oneOf: 1 + random.below(4) })],
   [5, (random) => ({ type: 'hold', ms: 50 + random.below(1_000) })],

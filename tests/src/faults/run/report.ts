@@ -166,7 +166,7 @@ function flagsOf({
 }: RunSettings): string {
   const flags = [
     `--seed ${seed} --seconds ${seconds} --round ${secondsPerRound} --gap ${gapMsMax}`,
-    `--children ${others.children} --clients ${others.clients}`,
+    `--children ${others.children} --shards ${others.shards} --clients ${others.clients}`,
     `--cells ${others.cells} --lanes ${others.lanesPerCell}`,
   ]
   if (others.replicationFactor !== 1) flags.push(`--replicas ${others.replicationFactor}`)

@@ -21,8 +21,6 @@ import { Workload } from '../workload/workload.js'
 import type { Findings } from './report.js'
 import type { RunSettings } from './settings.js'
 
-export const SHARDS = 8
-
 export interface RoundPorts {
   readonly node: NodeUnderFault
   readonly clients: readonly UntypedClient[]
@@ -85,7 +83,7 @@ export async function runRound(
   })
   const keys = [...new Set(history.operations.flatMap(({ action }) => keysOf(action)))]
   const atRest = await readAll(keys, clients, history, healingMs)
-  const watch = await endWatches(number, watches, ports, atRest, healingMs)
+  const watch = await endWatches(number, watches, ports, atRest, settings)
   const damage = await cutPower(node)
   const last = await readAll(keys, clients, history, healingMs)
   const operations = history.take()
@@ -110,11 +108,11 @@ async function endWatches(
   watches: readonly WatchRecorder[],
   { history, watchers }: RoundPorts,
   atRest: ReadonlyMap<string, Found | undefined> | undefined,
-  healingMs: number,
+  { healingMs, shards }: RunSettings,
 ): Promise<string[]> {
   const value = `end ${number}`
-  const ends = Array.from({ length: SHARDS }, (_, shard) => {
-    return keysOfShard(shard, SHARDS, 1, `r${number}.end/`)[0] ?? ''
+  const ends = Array.from({ length: shards }, (_, shard) => {
+    return keysOfShard(shard, shards, 1, `r${number}.end/`)[0] ?? ''
   })
   try {
     await Promise.all(ends.map(async (key) => watchers[0]?.set(key, padded(value))))

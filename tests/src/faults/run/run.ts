@@ -9,7 +9,7 @@ import type { UntypedClient } from '@kv/client'
 import { createClient } from '@kv/client'
 import { SeededRandom } from '../../load/seeded-random.js'
 import { freePort } from '../../scene/free-port.js'
-import { FAILPOINTS } from '../failpoints/failpoints.js'
+import { failpointsOf } from '../failpoints/failpoints.js'
 import { SmallDisk } from '../../scene/small-disk.js'
 import { environmentWith } from '../inside/environment.js'
 import { History } from '../history/history.js'
@@ -22,7 +22,7 @@ import { FailoverProbe } from './failover-probe.js'
 import type { Findings, Report } from './report.js'
 import { hasPassed, machine } from './report.js'
 import { quantile } from './quantile.js'
-import { runRound, SHARDS, type RoundResult } from './round.js'
+import { runRound, type RoundResult } from './round.js'
 import type { RunSettings } from './settings.js'
 
 const ON_LINES: readonly Fault['type'][] = ['cut', 'hold', 'delay']
@@ -45,12 +45,12 @@ export async function run(
   const directory = smallDisk?.directory ?? (await mkdtemp(join(tmpdir(), 'kv-faults-')))
   const control = await mkdtemp(join(tmpdir(), 'kv-faults-control-'))
   const port = await freePort()
-  const { children, pingTimeoutMs, replicationFactor, canary } = settings
+  const { children, shards, pingTimeoutMs, replicationFactor, canary } = settings
   const node = new NodeUnderFault({
     directory,
     port,
     children,
-    shards: SHARDS,
+    shards,
     pingTimeoutMs,
     replicationFactor,
     logLevel: 'error',
@@ -68,7 +68,7 @@ export async function run(
   for (const signal of SIGNALS) process.once(signal, onSignal)
   try {
     await node.start()
-    const probe = new FailoverProbe(direct, SHARDS)
+    const probe = new FailoverProbe(direct, shards)
     return await rounds(
       settings,
       { node, proxy, clients, watchers, probe, control, smallDisk },
@@ -107,7 +107,7 @@ async function rounds(
   const random = new SeededRandom(settings.seed)
   const history = new History()
   const results: RoundResult[] = []
-  const visits = visitsOf(random, settings.failpoints ?? 0)
+  const visits = visitsOf(random, settings.failpoints ?? 0, settings.replicationFactor)
   const visited = new Set<string>()
   const onVisit = (point: string): void => void visited.add(point)
   const wanted =
@@ -162,7 +162,7 @@ interface Outcome {
 }
 
 function reportOf(
-  { seed }: RunSettings,
+  { seed, replicationFactor }: RunSettings,
   results: readonly RoundResult[],
   { node, history, probe, visited }: Outcome,
 ): Report {
@@ -181,7 +181,7 @@ function reportOf(
       cuts: sum(({ cuts }) => cuts),
       disk: sum(({ diskFaults }) => diskFaults),
     },
-    failpoints: { visited: visited.size, known: FAILPOINTS.length },
+    failpoints: { visited: visited.size, known: failpointsOf(replicationFactor).length },
     calls: {
       ...history.counts,
       perSecond: history.counts.acknowledged / seconds,

@@ -3,6 +3,7 @@
  * repeated: faults and calls come in the same order, at about the same times.
  */
 import { parseArgs } from 'node:util'
+import { CANARIES } from '../canaries/canaries.js'
 
 export interface RunSettings {
   readonly seed: number
@@ -10,6 +11,7 @@ export interface RunSettings {
   /** Each ends with a kill of everything, an offline check, and a look at all that was written. */
   readonly secondsPerRound: number
   readonly children: number
+  readonly shards: number
   readonly clients: number
   readonly cells: number
   readonly lanesPerCell: number
@@ -38,6 +40,7 @@ export const USAGE = `pnpm faults [options]
   --seconds <n>     of load under faults (default 60)
   --round <n>       seconds until everything is killed, checked and started again (default 15)
   --children <n>    shard children (default 3)
+  --shards <n>      (default 8)
   --clients <n>     (default 16)
   --cells <n>       groups of keys worked on at a time (default 128)
   --lanes <n>       calls under way for each (default 8)
@@ -62,6 +65,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       seconds: { type: 'string', default: '60' },
       round: { type: 'string', default: '15' },
       children: { type: 'string', default: '3' },
+      shards: { type: 'string', default: '8' },
       clients: { type: 'string', default: '16' },
       cells: { type: 'string', default: '128' },
       lanes: { type: 'string', default: '8' },
@@ -82,6 +86,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     seconds: whole('seconds', values.seconds),
     secondsPerRound: whole('round', values.round),
     children: whole('children', values.children),
+    shards: whole('shards', values.shards),
     clients: whole('clients', values.clients),
     cells: whole('cells', values.cells),
     lanesPerCell: whole('lanes', values.lanes),
@@ -90,7 +95,10 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     pingTimeoutMs: 1_000,
     // A known bug may well keep shards from being served: that is found, and need not be waited for.
     healingMs: values.canary === undefined ? 25_000 : 4_000,
-    replicationFactor: whole('replicas', values.replicas),
+    replicationFactor: Math.max(
+      whole('replicas', values.replicas),
+      CANARIES[values.canary ?? '']?.replicas ?? 1,
+    ),
     diskMegabytes: whole('disk', values.disk),
     failpoints:
       values.failpoints === undefined ? undefined : whole('failpoints', values.failpoints),
