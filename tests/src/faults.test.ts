@@ -42,7 +42,7 @@ describe('under faults', () => {
   test(
     'a process that ends or stops at any failpoint, each once, breaks nothing (P1 to P5)',
     async () => {
-      const { code, output } = await faults('--failpoints 1 --cells 48 --shards 3')
+      const { code, output } = await faults('--failpoints 1 --cells 48 --shards 4')
       expect(output).toContain('PASSED')
       expect(code).toBe(0)
     },

@@ -39,6 +39,7 @@ export class NodeUnderFault {
   private readonly stopped = new Set<number>()
   /** Standard error of the coordinators that are gone. */
   private formerLogs = ''
+  private notes = ''
 
   constructor(options: ServeOptions & { readonly port: number }) {
     this.options = options
@@ -50,7 +51,12 @@ export class NodeUnderFault {
 
   /** What coordinators and children said, from the first to the last. */
   get log(): string {
-    return this.formerLogs + (this.node?.log ?? '')
+    return this.formerLogs + (this.node?.log ?? '') + this.notes
+  }
+
+  /** A line of our own for the log, where it belongs in time. */
+  note(line: string): void {
+    this.notes += `${line}\n`
   }
 
   get url(): string {

@@ -1,7 +1,7 @@
 /**
  * A run: a node on a directory of its own, clients behind a proxy, and rounds of faults over them.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -53,7 +53,7 @@ export async function run(
     shards,
     pingTimeoutMs,
     replicationFactor,
-    logLevel: 'error',
+    logLevel: settings.log === undefined ? 'error' : 'info',
     program: fileURLToPath(new URL('../nemesis/node-program.js', import.meta.url)),
     environment: environmentWith({ canary, control }),
   })
@@ -79,6 +79,7 @@ export async function run(
     await Promise.allSettled([...clients, ...watchers].map((client) => client.close()))
     await proxy.close()
     await node.close()
+    if (settings.log !== undefined) await writeFile(settings.log, node.log)
     smallDisk?.unmount()
     for (const path of [directory, control])
       await rm(path, { recursive: true, force: true, maxRetries: 3 })
@@ -109,14 +110,19 @@ async function rounds(
   const results: RoundResult[] = []
   const visits = visitsOf(random, settings.failpoints ?? 0, settings.replicationFactor)
   const visited = new Set<string>()
-  const onVisit = (point: string): void => void visited.add(point)
+  const onVisit = (point: string): void => {
+    visited.add(point)
+    if (settings.log !== undefined) node.note(JSON.stringify({ time: Date.now(), point }))
+  }
   const wanted =
     visits.length > 0
       ? Math.ceil(visits.length / VISITS_PER_ROUND)
       : Math.max(1, Math.round(settings.seconds / settings.secondsPerRound))
   const onPrimaryKilled = (shard: number): void => probe.onPrimaryKilled(shard)
   for (let number = 1; number <= wanted; number += 1) {
-    const onFault = ({ type }: Fault): void => {
+    const onFault = (fault: Fault): void => {
+      const { type } = fault
+      if (settings.log !== undefined) node.note(JSON.stringify({ time: Date.now(), fault }))
       // The probe has a line of its own.
       if (!ON_LINES.includes(type)) probe.disturb()
     }

@@ -31,6 +31,8 @@ export interface RunSettings {
   /** Measures how long a node with so many keys takes to serve again, too. */
   readonly report: boolean
   readonly keys: number
+  /** Where the faults and all that the node said of itself are written. */
+  readonly log: string | undefined
   readonly json: string | undefined
 }
 
@@ -52,6 +54,7 @@ export const USAGE = `pnpm faults [options]
   --canary <name>   puts a known bug into the node, which the run must find; "list" names them
   --report          measures failover and restart of a node with many keys, too
   --keys <n>        how many (default 1000000)
+  --log <file>      writes the faults, and what the node says of itself, there
   --json <file>     writes the figures there, too
 
 Ends with code 1 if a promise was broken, or if anything could not be decided.
@@ -74,6 +77,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       disk: { type: 'string', default: '0' },
       failpoints: { type: 'string' },
       canary: { type: 'string' },
+      log: { type: 'string' },
       json: { type: 'string' },
       keys: { type: 'string', default: '1000000' },
       report: { type: 'boolean', default: false },
@@ -105,6 +109,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     canary: values.canary,
     report: values.report,
     keys: whole('keys', values.keys),
+    log: values.log,
     json: values.json,
   }
 }
