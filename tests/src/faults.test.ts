@@ -13,7 +13,7 @@ import { ROOT } from './tidy/source-files.js'
 const PROGRAM = join(ROOT, 'tests', 'dist', 'faults', 'main.js')
 const TIMEOUT_MS = 150_000
 /** Some ninety, each with the restart of a process, or of all. */
-const FAILPOINTS_TIMEOUT_MS = 420_000
+const FAILPOINTS_TIMEOUT_MS = 600_000
 
 async function faults(args: string): Promise<{ code: number | null; output: string }> {
   const child = spawn(process.execPath, [PROGRAM, ...args.split(' ')], {
@@ -42,7 +42,7 @@ describe('under faults', () => {
   test(
     'a process that ends or stops at any failpoint, each once, breaks nothing (P1 to P5)',
     async () => {
-      const { code, output } = await faults('--failpoints 1 --cells 48 --shards 4')
+      const { code, output } = await faults('--failpoints 1 --cells 32 --shards 4')
       expect(output).toContain('PASSED')
       expect(code).toBe(0)
     },

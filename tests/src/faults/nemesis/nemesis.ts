@@ -21,6 +21,8 @@ export interface NemesisPorts {
   readonly smallDisk: SmallDisk | undefined
   readonly random: SeededRandom
   readonly gapMsMax: number
+  /** The faults that may come; all if it is left out. */
+  readonly kinds?: readonly string[] | undefined
   /** A child that serves `shard` has just been killed, alone. */
   readonly onPrimaryKilled: (shard: number) => void
   readonly onFault?: (fault: Fault) => void
@@ -39,9 +41,9 @@ export class Nemesis {
 
   /** Until `end`. Rejects if the node can't be started any more: that is a finding by itself. */
   async run(): Promise<void> {
-    const { random, gapMsMax, onFault } = this.ports
+    const { random, gapMsMax, kinds, onFault } = this.ports
     while (!this.isEnding) {
-      const { afterMs, fault } = nextFault(random, gapMsMax)
+      const { afterMs, fault } = nextFault(random, gapMsMax, kinds)
       await delay(afterMs, undefined, { signal: this.ending.signal }).catch(() => undefined)
       if (this.isEnding) break
       this.ports.node.assertAlive()

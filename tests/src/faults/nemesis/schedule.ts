@@ -96,13 +96,24 @@ function diskEffect(random: SeededRandom): DiskEffect {
   }
 }
 
-const TOTAL = WEIGHTS.reduce((sum, [weight]) => sum + weight, 0)
-
-export function nextFault(random: SeededRandom, gapMsMax: number): Planned {
+/** `kinds`: those that may come; all if it is left out. */
+export function nextFault(
+  random: SeededRandom,
+  gapMsMax: number,
+  kinds?: readonly string[],
+): Planned {
   const afterMs = 50 + random.below(gapMsMax)
-  let at = random.below(TOTAL)
+  const total = WEIGHTS.reduce((sum, [weight]) => sum + weight, 0)
+  for (;;) {
+    const fault = faultAt(random, random.below(total))
+    if (kinds === undefined || kinds.includes(fault.type)) return { afterMs, fault }
+  }
+}
+
+function faultAt(random: SeededRandom, weightAt: number): Fault {
+  let at = weightAt
   for (const [weight, make] of WEIGHTS) {
-    if (at < weight) return { afterMs, fault: make(random) }
+    if (at < weight) return make(random)
     at -= weight
   }
   throw new RangeError('the weights do not add up')

@@ -15,7 +15,7 @@ import { judge } from '../history/oracles.js'
 import { WatchRecorder } from '../history/watch-recorder.js'
 import { check, explain } from '../linearizability/check.js'
 import type { NodeUnderFault } from '../nemesis/node-under-fault.js'
-import { padded } from '../workload/padding.js'
+import { LONG_PREFIX, padded } from '../workload/padding.js'
 import { perform } from '../workload/perform.js'
 import { Workload } from '../workload/workload.js'
 import type { Findings } from './report.js'
@@ -63,7 +63,9 @@ export async function runRound(
   const { node, clients, watchers, history, random, trouble } = ports
   const startedAt = performance.now()
   const { cells, lanesPerCell, operationsPerKeys: operationsMax, healingMs } = settings
-  const options = { prefix: `r${number}.`, cells, lanesPerCell, operationsMax }
+  // Points that only a log that grows is passed at are to be passed soon.
+  const letter = settings.failpoints === undefined ? 'r' : LONG_PREFIX
+  const options = { prefix: `${letter}${number}.`, cells, lanesPerCell, operationsMax }
   const watches = watchers.map((client) => new WatchRecorder(client))
   await until('the watches follow', () => watches.every(({ isFollowing }) => isFollowing))
   const workload = new Workload(clients, history, options, random)

@@ -127,7 +127,7 @@ async function rounds(
       if (!ON_LINES.includes(type)) probe.disturb()
     }
     const own = visits.slice((number - 1) * VISITS_PER_ROUND, number * VISITS_PER_ROUND)
-    const { gapMsMax } = settings
+    const { gapMsMax, kinds } = settings
     const trouble =
       own.length > 0
         ? new FailpointWalk({ node, control, random, onVisit }, own)
@@ -138,6 +138,7 @@ async function rounds(
             smallDisk,
             random,
             gapMsMax,
+            kinds,
             onPrimaryKilled,
             onFault,
           })

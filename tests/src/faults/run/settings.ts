@@ -18,6 +18,8 @@ export interface RunSettings {
   readonly operationsPerKeys: number
   /** Longest time between two faults; the shortest is 50 ms. */
   readonly gapMsMax: number
+  /** The kinds of faults that may come; all if it is left out. */
+  readonly kinds: readonly string[] | undefined
   readonly pingTimeoutMs: number
   /** Every key must be readable again so long after the last fault. */
   readonly healingMs: number
@@ -54,6 +56,7 @@ export const USAGE = `pnpm faults [options]
   --canary <name>   puts a known bug into the node, which the run must find; "list" names them
   --report          measures failover and restart of a node with many keys, too
   --keys <n>        how many (default 1000000)
+  --only <kinds>    only these faults, such as "kill-children,disk"
   --log <file>      writes the faults, and what the node says of itself, there
   --json <file>     writes the figures there, too
 
@@ -77,6 +80,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       disk: { type: 'string', default: '0' },
       failpoints: { type: 'string' },
       canary: { type: 'string' },
+      only: { type: 'string' },
       log: { type: 'string' },
       json: { type: 'string' },
       keys: { type: 'string', default: '1000000' },
@@ -109,6 +113,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     canary: values.canary,
     report: values.report,
     keys: whole('keys', values.keys),
+    kinds: values.only?.split(','),
     log: values.log,
     json: values.json,
   }

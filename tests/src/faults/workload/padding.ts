@@ -6,6 +6,9 @@ const PADDING_MAX = 4_096
 /** One value in so many is long, the others take little time to send. */
 const LONG_ONE_IN = 8
 const SHORT_PADDING_MAX = 160
+/** Values whose names begin so are long, all of them, and logs grow fast. */
+export const LONG_PREFIX = 'w'
+const LONG_PADDING_MAX = 16_384
 
 export function padded(value: string | number): string | number {
   return typeof value === 'number' ? value : `${value}|${tailOf(value)}`
@@ -25,7 +28,9 @@ function tailOf(value: string): string {
   for (let index = 0; index < value.length; index += 1) {
     hash = (Math.imul(hash, 31) + value.charCodeAt(index)) >>> 0
   }
+  const letter = String.fromCharCode(97 + (hash % 26))
+  if (value.startsWith(LONG_PREFIX)) return letter.repeat((hash >>> 8) % LONG_PADDING_MAX)
   const isLong = hash % LONG_ONE_IN === 0
   const length = (hash >>> 8) % (isLong ? PADDING_MAX : SHORT_PADDING_MAX)
-  return String.fromCharCode(97 + (hash % 26)).repeat(length)
+  return letter.repeat(length)
 }
