@@ -107,7 +107,7 @@ export class NodeProcess {
   }
 
   /** Whether the process is gone; what it leaves behind may still hold its output open. */
-  get hasExited(): boolean {
+  private get hasExited(): boolean {
     return this.process.exitCode !== null || this.process.signalCode !== null
   }
 
