@@ -11,6 +11,15 @@ export interface Finding {
   readonly what: string
 }
 
+/** A check with more to say says so in a number. */
+const FINDINGS_MAX = 20
+
+export function cappedFindings(findings: readonly Finding[], path: string): readonly Finding[] {
+  if (findings.length <= FINDINGS_MAX) return findings
+  const rest = findings.length - FINDINGS_MAX
+  return [...findings.slice(0, FINDINGS_MAX), { path, what: `and ${rest} findings more` }]
+}
+
 /** What an error says about `path`, or about the file that it names itself. */
 export function findingOf(error: unknown, path: string): Finding {
   if (error instanceof LogDamage) {

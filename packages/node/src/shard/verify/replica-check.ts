@@ -7,11 +7,13 @@ import { KvError } from '@kv/protocol'
 import type { LogFileSystem } from '../log/file-system.js'
 import type { LogFrame } from '../log/frame.js'
 import { readEntries } from '../sequencer/record.js'
+import type { StateMarks } from '../state/state.js'
 import { State } from '../state/state.js'
-import { findingOf, type Finding } from './finding.js'
+import { cappedFindings, findingOf, type Finding } from './finding.js'
 import { Fold } from './fold.js'
 import type { JournalContents } from './journal-contents.js'
 import { walkLog, type WalkedLog } from './log-walk.js'
+import type { Trace } from './trace.js'
 
 export interface ReplicaCheck {
   readonly files: LogFileSystem
@@ -21,6 +23,8 @@ export interface ReplicaCheck {
   /** The newest epoch that the coordinator has given out for the shard. */
   readonly epoch: number
   readonly journals: JournalContents
+  /** Told what the log holds, to compare it with other copies. */
+  readonly trace?: Trace
 }
 
 export interface CheckedReplica {
@@ -28,10 +32,10 @@ export interface CheckedReplica {
   readonly segments: number
   readonly revisions: number
   readonly entries: number
+  /** Undefined if it can't be read. */
+  readonly log: WalkedLog | undefined
+  readonly marks: StateMarks | undefined
 }
-
-/** A replica with more wrong about it says so in a number. */
-const FINDINGS_MAX = 20
 
 export async function checkReplica(check: ReplicaCheck): Promise<CheckedReplica> {
   const findings: Finding[] = []
@@ -42,14 +46,20 @@ export async function checkReplica(check: ReplicaCheck): Promise<CheckedReplica>
   } catch (error) {
     findings.push(findingOf(error, statePath))
     const log = await checkLog(check, findings, undefined)
-    return { findings, ...figuresOf(log), entries: 0 }
+    return { findings, ...figuresOf(log), entries: 0, log, marks: undefined }
   }
   try {
     const fold = new Fold(state.marks)
     const log = await checkLog(check, findings, fold)
     if (log !== undefined) checkMarks(check, log, state, findings)
     const entries = checkState(statePath, state, log === undefined ? undefined : fold, findings)
-    return { findings: capped(findings, statePath), ...figuresOf(log), entries }
+    return {
+      findings: cappedFindings(findings, statePath),
+      ...figuresOf(log),
+      entries,
+      log,
+      marks: state.marks,
+    }
   } finally {
     await state.close()
   }
@@ -66,12 +76,13 @@ async function checkLog(
   findings: Finding[],
   fold: Fold | undefined,
 ): Promise<WalkedLog | undefined> {
-  const { files, clusterId, shard, journals } = check
+  const { files, clusterId, shard, journals, trace } = check
   const directory = join(check.directory, 'log')
   try {
     const records = await journals.recordsOf(shard, directory)
     const onFrame = (frame: LogFrame, segment: string): void => {
-      readFrame(frame, segment, fold, findings)
+      trace?.onFrame(frame)
+      readFrame(frame, segment, { fold, trace, findings })
     }
     return await walkLog({ files, directory, clusterId, shard, records, onFrame })
   } catch (error) {
@@ -80,15 +91,21 @@ async function checkLog(
   }
 }
 
+interface FrameReaders {
+  readonly fold: Fold | undefined
+  readonly trace: Trace | undefined
+  readonly findings: Finding[]
+}
+
 function readFrame(
   { body, count, firstRevision }: LogFrame,
   path: string,
-  fold: Fold | undefined,
-  findings: Finding[],
+  { fold, trace, findings }: FrameReaders,
 ): void {
   try {
     readEntries(body, count, firstRevision, (effect, revision) => {
       fold?.take(effect, revision)
+      trace?.onEffect(effect.key, revision)
     })
   } catch (error) {
     if (!(error instanceof KvError)) throw error
@@ -182,10 +199,4 @@ function checkIndex(path: string, state: State, expiring: number, findings: Find
   }
   if (rows === expiring) return
   findings.push({ path, what: `the expiry index has ${rows} rows for ${expiring} entries` })
-}
-
-function capped(findings: readonly Finding[], path: string): readonly Finding[] {
-  if (findings.length <= FINDINGS_MAX) return findings
-  const rest = findings.length - FINDINGS_MAX
-  return [...findings.slice(0, FINDINGS_MAX), { path, what: `and ${rest} findings more` }]
 }
