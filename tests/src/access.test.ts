@@ -109,7 +109,7 @@ describe('access', () => {
       { children: 0 },
       { shards: 15 },
       { port: -1 },
-      { replicationFactor: 2 },
+      { replicationFactor: 0 },
       { dataDir: '' },
       { nonsense: true },
     ]

@@ -9,12 +9,15 @@ const DATA_DIR = './somewhere'
 describe('config', () => {
   test('only a directory → the defaults', () => {
     expect(resolveOptions({ dataDir: DATA_DIR })).toEqual({
-      dataDir: resolve(DATA_DIR),
+      volumes: [resolve(DATA_DIR)],
+      lostVolumes: [],
       host: '127.0.0.1',
       port: 7400,
       children: availableParallelism(),
       shards: undefined,
       newShards: defaultShards(availableParallelism()),
+      replicationFactor: undefined,
+      minInSync: undefined,
       token: undefined,
       origins: [],
       limits: {
@@ -25,7 +28,7 @@ describe('config', () => {
         inFlightBytesMax: 8_388_608,
         connectionsMax: 10_000,
       },
-      pingTimeoutMs: 5_000,
+      pingTimeoutMs: 1_000,
       logger: 'warn',
     })
   })
@@ -51,7 +54,10 @@ describe('config', () => {
     ['a limit above the protocol', { limits: { valueBytesMax: 2 ** 21 } }, 'limits.valueBytesMax'],
     ['an unknown level', { logger: 'loud' }, 'logger is a pino logger or a level'],
     ['an unknown option', { shard: 16 }, 'there is no option shard'],
-    ['more than one copy', { replicationFactor: 3 }, 'this version keeps one copy only'],
+    ['no copy', { replicationFactor: 0 }, 'replicationFactor is a whole number from 1'],
+    ['more copies than children', { replicationFactor: 3, children: 2 }, 'in another child'],
+    ['more in sync than copies', { replicationFactor: 2, minInSync: 3 }, 'minInSync'],
+    ['both dataDir and volumes', { volumes: ['/a'] }, 'either dataDir or volumes'],
     ['another fsync', { fsync: 'everysec' }, "this version knows 'always' only"],
   ]
   for (const [name, options, message] of wrong) {
@@ -62,8 +68,40 @@ describe('config', () => {
     })
   }
 
+  test('volumes → in their order, with those that are lost by their index', () => {
+    const volumes = ['/a', './b']
+    const given = { volumes, lostVolumes: ['b'], replicationFactor: 2, children: 2 }
+    const settings = resolveOptions(given)
+    expect(settings.volumes).toEqual(['/a', resolve('b')])
+    expect(settings.lostVolumes).toEqual([1])
+  })
+
+  test('more copies than cores → as many children as copies', () => {
+    const copies = Math.min(16, availableParallelism() + 1)
+    const settings = resolveOptions({ dataDir: DATA_DIR, replicationFactor: copies })
+    expect(settings.children).toBeGreaterThanOrEqual(copies)
+  })
+
+  const wrongVolumes: [string, object, string][] = [
+    ['none', { volumes: [] }, 'volumes is a list of paths'],
+    ['one twice', { volumes: ['/a', '/b/../a'] }, 'volumes names one path twice'],
+    ['a lost one that is none', { volumes: ['/a', '/b'], lostVolumes: ['/c'] }, 'lostVolumes'],
+    ['all lost', { volumes: ['/a'], lostVolumes: ['/a'] }, 'lostVolumes names every volume'],
+    [
+      'fewer than copies',
+      { volumes: ['/a', '/b'], replicationFactor: 3, children: 3 },
+      'each copy is on another one',
+    ],
+  ]
+  for (const [name, options, message] of wrongVolumes) {
+    test(`volumes: ${name} → a TypeError that says so`, () => {
+      expect(() => resolveOptions(options)).toThrow(TypeError)
+      expect(() => resolveOptions(options)).toThrow(message)
+    })
+  }
+
   test('what is the only choice → may be said', () => {
     const options = { dataDir: DATA_DIR, replicationFactor: 1, fsync: 'always' } as const
-    expect(resolveOptions(options).dataDir).toBe(resolve(DATA_DIR))
+    expect(resolveOptions(options).replicationFactor).toBe(1)
   })
 })

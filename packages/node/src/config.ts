@@ -15,6 +15,7 @@ import {
   VALUE_BYTES_MAX,
 } from '@kv/protocol'
 import type { Logger } from 'pino'
+import { assertRoomForCopies } from './coordinator/copies.js'
 import { isLoopback } from './coordinator/origin.js'
 import type { LogLevel } from './logger.js'
 import { isLogLevel } from './logger.js'
@@ -29,25 +30,44 @@ const HISTORY_BYTES_DEFAULT = 256 * 1_048_576
 const HISTORY_MS_DEFAULT = 3_600_000
 const CONNECTIONS_DEFAULT = 10_000
 const PING_TIMEOUT_MS_MIN = 500
-const PING_TIMEOUT_MS_DEFAULT = 5_000
+const PING_TIMEOUT_MS_DEFAULT = 1_000
 const TIMEOUT_MS_MAX = 3_600_000
+const COPIES_MAX = 16
 
 export interface NodeOptions {
-  /** Where everything is kept; made if it is not there. */
-  readonly dataDir: string
+  /** Where everything is kept; made if it is not there. Either this or `volumes`. */
+  readonly dataDir?: string | undefined
+  /**
+   * Directories on different disks, in an order that never changes. The copies of a shard are on
+   * different ones, so there are at least as many as copies.
+   */
+  readonly volumes?: readonly string[] | undefined
+  /**
+   * Those of `volumes` that are gone with what was on them. A volume that is missing at the start is
+   * refused unless it is named here.
+   */
+  readonly lostVolumes?: readonly string[] | undefined
   /** Address to listen on, 127.0.0.1 by default. Any other than loopback needs a token. */
   readonly host?: string | undefined
   /** 7400 by default; 0 for any free port. */
   readonly port?: number | undefined
-  /** Shard children to run; one per core by default. */
+  /** Shard children to run, at least as many as copies; one per core by default. */
   readonly children?: number | undefined
   /**
    * A power of two, fixed when the data directory is created. Default: what the directory has; for
    * a new one twice the cores rounded up, at least 16.
    */
   readonly shards?: number | undefined
-  /** Copies of every shard. This version keeps one. */
+  /**
+   * Copies of every shard, each in another child. Default: what the data directory has; 1 for a new
+   * one. It may grow from one start to the next.
+   */
   readonly replicationFactor?: number | undefined
+  /**
+   * Copies in sync, the primary among them, below which writes wait. By default 2, or the number of
+   * copies if that is less.
+   */
+  readonly minInSync?: number | undefined
   /** When a write is acknowledged. This version: once it is on disk. */
   readonly fsync?: 'always' | undefined
   /** What clients must show to come in. */
@@ -58,7 +78,7 @@ export interface NodeOptions {
    */
   readonly origins?: readonly string[] | undefined
   readonly limits?: NodeLimitOptions | undefined
-  /** A child that does not answer for so long is killed and replaced; 5,000 by default. */
+  /** A child that does not answer for so long is killed and replaced; 1,000 by default. */
   readonly pingTimeoutMs?: number | undefined
   /** A pino logger, or the level of one of our own; 'warn' by default. */
   readonly logger?: LogLevel | Logger | undefined
@@ -84,7 +104,10 @@ export interface NodeLimitOptions {
 
 /** The options with nothing left open. */
 export interface NodeSettings {
-  readonly dataDir: string
+  /** One or more. */
+  readonly volumes: readonly string[]
+  /** Indices of `volumes`. */
+  readonly lostVolumes: readonly number[]
   readonly host: string
   readonly port: number
   readonly children: number
@@ -92,6 +115,10 @@ export interface NodeSettings {
   readonly shards: number | undefined
   /** For a new directory. */
   readonly newShards: number
+  /** What was asked for; `undefined` if the directory decides. */
+  readonly replicationFactor: number | undefined
+  /** What was asked for; `undefined` for the default of the number of copies. */
+  readonly minInSync: number | undefined
   readonly token: string | undefined
   readonly origins: readonly string[]
   readonly limits: Readonly<Record<keyof NodeLimitOptions, number>>
@@ -101,11 +128,14 @@ export interface NodeSettings {
 
 const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'dataDir',
+  'volumes',
+  'lostVolumes',
   'host',
   'port',
   'children',
   'shards',
   'replicationFactor',
+  'minInSync',
   'fsync',
   'token',
   'origins',
@@ -128,13 +158,22 @@ export function resolveOptions(options: NodeOptions): NodeSettings {
   }
   const cores = availableParallelism()
   const shards = options.shards === undefined ? undefined : resolveShards(options.shards)
+  const volumes = resolveVolumes(options)
+  const { replicationFactor, minInSync } = resolveCopies(options)
+  const children = options.children ?? Math.max(cores, replicationFactor ?? 1)
+  if (replicationFactor !== undefined) {
+    assertRoomForCopies(replicationFactor, volumes.length, children)
+  }
   return {
-    dataDir: resolveDataDir(options.dataDir),
+    volumes,
+    lostVolumes: resolveLostVolumes(options.lostVolumes ?? [], volumes),
     host,
     port: integer('port', options.port ?? DEFAULT_PORT, 0, 65_535),
-    children: integer('children', options.children ?? cores, 1, CHILDREN_MAX),
+    children: integer('children', children, 1, CHILDREN_MAX),
     shards,
     newShards: shards ?? defaultShards(cores),
+    replicationFactor,
+    minInSync,
     token,
     origins: resolveOrigins(options.origins ?? []),
     limits: resolveLimits(options.limits ?? {}),
@@ -154,18 +193,50 @@ export function defaultShards(cores: number): number {
   return Math.min(SHARDS_MAX, Math.max(SHARDS_MIN, wanted))
 }
 
-function refuseUnsupported({ replicationFactor = 1, fsync = 'always' }: NodeOptions): void {
-  if (replicationFactor !== 1) {
-    throw new TypeError(`replicationFactor ${replicationFactor}: this version keeps one copy only`)
-  }
+function refuseUnsupported({ fsync = 'always' }: NodeOptions): void {
   if (fsync !== 'always') {
     throw new TypeError(`fsync '${String(fsync)}': this version knows 'always' only`)
   }
 }
 
-function resolveDataDir(dataDir: unknown): string {
-  if (typeof dataDir === 'string' && dataDir !== '') return resolve(dataDir)
-  throw new TypeError('dataDir is missing: say where the data is to be kept')
+function resolveVolumes({ dataDir, volumes }: NodeOptions): readonly string[] {
+  if (volumes === undefined) {
+    if (isPath(dataDir)) return [resolve(dataDir)]
+    throw new TypeError('dataDir is missing: say where the data is to be kept')
+  }
+  if (dataDir !== undefined) throw new TypeError('either dataDir or volumes, not both')
+  if (!Array.isArray(volumes) || volumes.length === 0 || !volumes.every(isPath)) {
+    throw new TypeError('volumes is a list of paths, at least one')
+  }
+  const paths = volumes.map((volume) => resolve(volume))
+  if (new Set(paths).size < paths.length) throw new TypeError('volumes names one path twice')
+  return paths
+}
+
+function resolveLostVolumes(
+  lost: readonly string[],
+  volumes: readonly string[],
+): readonly number[] {
+  if (!Array.isArray(lost) || !lost.every(isPath)) {
+    throw new TypeError('lostVolumes is a list of paths')
+  }
+  const indices = new Set(lost.map((path) => volumes.indexOf(resolve(path))))
+  if (indices.has(-1)) throw new TypeError('lostVolumes names a path that is not in volumes')
+  if (indices.size === volumes.length) throw new TypeError('lostVolumes names every volume')
+  return [...indices]
+}
+
+function isPath(path: unknown): path is string {
+  return typeof path === 'string' && path !== ''
+}
+
+function resolveCopies({
+  replicationFactor: copies,
+  minInSync,
+}: NodeOptions): Pick<NodeSettings, 'replicationFactor' | 'minInSync'> {
+  if (copies !== undefined) integer('replicationFactor', copies, 1, COPIES_MAX)
+  if (minInSync !== undefined) integer('minInSync', minInSync, 1, copies ?? COPIES_MAX)
+  return { replicationFactor: copies, minInSync }
 }
 
 function resolveShards(shards: number): number {

@@ -4,6 +4,7 @@
 export type { NodeLimitOptions, NodeOptions } from './config.js'
 export type { ChildExit } from './coordinator/child-process.js'
 export type { ChildPhase } from './coordinator/child-state.js'
+export type { CopyPhase, CopyRole } from './coordinator/copy-state.js'
 export type { Failover } from './coordinator/failover-watch.js'
 export type {
   NodeChild,

@@ -25,10 +25,14 @@ describe('kv-node command line', () => {
   test('every setting → from its flag and from its variable', () => {
     const settings = {
       'data-dir': '/d',
+      volumes: '/one, /two',
+      'lost-volumes': '/two',
       host: 'localhost',
       port: '1',
       children: '2',
       shards: '16',
+      'replication-factor': '2',
+      'min-in-sync': '1',
       token: 't',
       origins: 'https://a.example, https://b.example',
       'ping-timeout': '900',
@@ -43,10 +47,14 @@ describe('kv-node command line', () => {
     ])
     const options = {
       dataDir: '/d',
+      volumes: ['/one', '/two'],
+      lostVolumes: ['/two'],
       host: 'localhost',
       port: 1,
       children: 2,
       shards: 16,
+      replicationFactor: 2,
+      minInSync: 1,
       token: 't',
       origins: ['https://a.example', 'https://b.example'],
       pingTimeoutMs: 900,

@@ -24,16 +24,24 @@ node that does not run, its logs, journals and states against each other, and ch
 
 Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
   --data-dir <path>   where everything is kept; made if it is not there  (${DATA_DIR_DEFAULT})
+  --volumes <list>    in its place: paths on different disks, comma-separated, in an order that
+                      never changes; the copies of a shard are on different ones
+  --lost-volumes <list>
+                      those of them that are gone with what was on them
   --host <address>    address to listen on; any but loopback needs a token  (127.0.0.1)
   --port <number>     port for clients and health checks, 0 for any  (7400)
   --children <n>      shard children to run  (one per core)
   --shards <n>        a power of two, fixed when the directory is created
                       (twice the cores rounded up, at least 16)
+  --replication-factor <n>
+                      copies of every shard, each in another child; it can only grow
+                      (what the directory has; 1 for a new one)
+  --min-in-sync <n>   copies in sync below which writes wait  (2, or 1 with one copy)
   --token <text>      what clients must show; better given as KV_TOKEN, since other
                       users of the machine can read command lines
   --origins <list>    web pages that may connect, such as https://app.example.com, comma-
                       separated, besides those of this machine and of the node's own host
-  --ping-timeout <ms> a child that does not answer for so long is replaced  (5000)
+  --ping-timeout <ms> a child that does not answer for so long is replaced  (1000)
   --history-bytes <n> log kept for watchers that are behind, in bytes  (268435456)
   --history-ms <ms>   how long it is kept at most  (3600000)
   --log-level <level> ${LOG_LEVELS.join(', ')}  (info)
@@ -45,10 +53,14 @@ Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration, 3 damage found by v
 
 const FLAGS = {
   'data-dir': { type: 'string' },
+  volumes: { type: 'string' },
+  'lost-volumes': { type: 'string' },
   host: { type: 'string' },
   port: { type: 'string' },
   children: { type: 'string' },
   shards: { type: 'string' },
+  'replication-factor': { type: 'string' },
+  'min-in-sync': { type: 'string' },
   token: { type: 'string' },
   origins: { type: 'string' },
   'ping-timeout': { type: 'string' },
@@ -108,16 +120,20 @@ function settingsFrom(
 }
 
 function serveOptions(setting: Setting): NodeOptions {
+  const volumes = list(setting('volumes'))
   return {
-    dataDir: setting('data-dir')?.text ?? DATA_DIR_DEFAULT,
+    ...(volumes === undefined
+      ? { dataDir: setting('data-dir')?.text ?? DATA_DIR_DEFAULT }
+      : { dataDir: setting('data-dir')?.text, volumes }),
+    lostVolumes: list(setting('lost-volumes')),
     host: setting('host')?.text,
     port: wholeNumber(setting('port')),
     children: wholeNumber(setting('children')),
     shards: wholeNumber(setting('shards')),
+    replicationFactor: wholeNumber(setting('replication-factor')),
+    minInSync: wholeNumber(setting('min-in-sync')),
     token: setting('token')?.text,
-    origins: setting('origins')
-      ?.text.split(',')
-      .map((origin) => origin.trim()),
+    origins: list(setting('origins')),
     pingTimeoutMs: wholeNumber(setting('ping-timeout')),
     limits: {
       historyBytesMax: wholeNumber(setting('history-bytes')),
@@ -125,6 +141,10 @@ function serveOptions(setting: Setting): NodeOptions {
     },
     logger: logLevel(setting('log-level')),
   }
+}
+
+function list(given: Given | undefined): string[] | undefined {
+  return given?.text.split(',').map((item) => item.trim())
 }
 
 function wholeNumber(given: Given | undefined): number | undefined {

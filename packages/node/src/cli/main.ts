@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { NodeOptions } from '../config.js'
 import type { KvNode } from '../node.js'
 import { startNode } from '../node.js'
 import { checkDataDirectory } from '../verify/data-directory-check.js'
@@ -55,13 +56,17 @@ function serve({ options }: Extract<Command, { type: 'serve' }>): void {
     onFailure: complain,
   })
   starting.then(
-    (node) => process.stdout.write(banner(node, packageVersion(), resolve(options.dataDir))),
+    (node) => process.stdout.write(banner(node, packageVersion(), placesOf(options))),
     (error: unknown) => {
       complain(error)
       // Whether the options are wrong or the machine does not give what they ask for.
       process.exit(error instanceof TypeError ? EXIT_USAGE : EXIT_FAILURE)
     },
   )
+}
+
+function placesOf({ dataDir, volumes = [dataDir ?? ''] }: NodeOptions): string {
+  return volumes.map((volume) => resolve(volume)).join(', ')
 }
 
 async function verify(dataDir: string): Promise<void> {

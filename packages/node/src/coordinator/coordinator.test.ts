@@ -25,7 +25,7 @@ import { Coordinator } from './coordinator.js'
 const SHARDS = 16
 const BODY = Uint8Array.of(1, 2, 3)
 
-/** Opens what it is told to and echoes batches, unless it is mute. */
+/** Opens what it is told to, backs what it is told to and echoes batches, unless it is mute. */
 class PlayedChild implements RunningChild {
   readonly pid = process.pid
   readonly socket
@@ -58,6 +58,11 @@ class PlayedChild implements RunningChild {
         this.says({ type: 'opened', shard, hosting, epoch })
         return
       }
+      case 'back': {
+        const { shard, hosting } = message.place
+        this.says({ type: 'backing', shard, hosting })
+        return
+      }
       case 'release':
         this.says({ ...message, type: 'released' })
         return
@@ -69,6 +74,8 @@ class PlayedChild implements RunningChild {
         this.says({ type: 'report', nonce: message.nonce, report })
         return
       }
+      case 'inSync':
+        return
       case 'stop':
         this.ends(0)
     }
@@ -150,12 +157,15 @@ let running: Coordinator | undefined
 async function start(changes: Partial<CoordinatorSettings> = {}): Promise<Coordinator> {
   running = await Coordinator.start(
     {
-      dataDir,
+      volumes: [dataDir],
+      lostVolumes: [],
       host: '127.0.0.1',
       port: 0,
       children: 2,
       shards: undefined,
       newShards: SHARDS,
+      replicationFactor: undefined,
+      minInSync: undefined,
       token: undefined,
       origins: [],
       limits: {
@@ -200,7 +210,13 @@ describe('coordinator: start', () => {
     )
     expect(topology.shards.filter((shard) => shard.primary === 1)).toHaveLength(SHARDS / 2)
     expect(topology.shards[3]!.copies).toEqual([
-      { copy: 0, child: topology.shards[3]!.primary, directory: join(dataDir, 'shards', '3', '0') },
+      {
+        copy: 0,
+        child: topology.shards[3]!.primary,
+        directory: join(dataDir, 'shards', '3', '0'),
+        state: 'open',
+        role: 'primary',
+      },
     ])
     const answers = await Promise.all(
       ['/livez', '/readyz', '/', '/else'].map((path) =>
@@ -226,11 +242,11 @@ describe('coordinator: start', () => {
     const first = await start()
     const { port } = first
     const other = await mkdtemp(join(tmpdir(), 'kv-coordinator-'))
-    await expect(start({ dataDir: other, port })).rejects.toMatchObject({
+    await expect(start({ volumes: [other], port })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: `can't listen on 127.0.0.1:${port}: the port is in use`,
     })
-    const second = await start({ dataDir: other })
+    const second = await start({ volumes: [other] })
     await second.close()
     await rm(other, { recursive: true })
     running = first

@@ -14,6 +14,7 @@ import type { ClockReading, Configuration } from '../link/control.js'
 import type { ChildExit, ForkChild } from './child-process.js'
 import { absentChild } from './child-state.js'
 import { ClientIds } from './client-ids.js'
+import type { CopyState } from './copy-state.js'
 import type { DataDirectory } from './data-directory.js'
 import { openDataDirectory } from './data-directory.js'
 import type { Failover } from './failover-watch.js'
@@ -25,6 +26,7 @@ import { firstTopology } from './node-state.js'
 import type { NodeTopology } from './operator-topology.js'
 import { missingShards, operatorTopology } from './operator-topology.js'
 import { LANE_BYTES_MAX, Relay } from './relay.js'
+import { RunDirectory } from './run-directory.js'
 import type { StartOutcome } from './start-outcome.js'
 import { startOutcome } from './start-outcome.js'
 import { recordOf, restoreShards } from './state-record.js'
@@ -35,7 +37,8 @@ import { tokenCheck } from './token.js'
 import { copyDirectory } from './topology-store.js'
 import { WebSocketPort } from './websocket.js'
 
-const PING_INTERVAL_MS = 250
+/** With the two turns that a child has to miss: far less than the shortest time-out. */
+const PING_INTERVAL_MS = 50
 const SWEEP_INTERVAL_MS = 1_000
 
 /** How long a node that closes waits for what is in flight. With the two below under 10 s. */
@@ -50,12 +53,16 @@ const POLL_MS = 10
 const TOPOLOGIES_PER_INCARNATION = 2 ** 24
 
 export interface CoordinatorSettings {
-  readonly dataDir: string
+  readonly volumes: readonly string[]
+  /** Indices of `volumes`. */
+  readonly lostVolumes: readonly number[]
   readonly host: string
   readonly port: number
   readonly children: number
   readonly shards: number | undefined
   readonly newShards: number
+  readonly replicationFactor: number | undefined
+  readonly minInSync: number | undefined
   readonly token: string | undefined
   readonly origins: readonly string[]
   readonly limits: {
@@ -80,6 +87,8 @@ export interface CoordinatorListener {
 export class Coordinator {
   private readonly settings: CoordinatorSettings
   private readonly directory: DataDirectory
+  /** Where children listen for each other; `undefined` with one copy: nobody does. */
+  private readonly runDirectory: RunDirectory | undefined
   private readonly listener: CoordinatorListener
   private readonly relay: Relay
   private readonly supervisor: Supervisor
@@ -98,14 +107,15 @@ export class Coordinator {
 
   private constructor(
     settings: CoordinatorSettings,
-    directory: DataDirectory,
+    { directory, runDirectory }: Possessions,
     listener: CoordinatorListener,
   ) {
     this.settings = settings
     this.directory = directory
+    this.runDirectory = runDirectory
     this.listener = listener
     this.clock = { wallMs: Date.now(), monotonicNs: process.hrtime.bigint().toString() }
-    const state = firstState(directory, settings.children)
+    const state = firstState(directory, settings)
     this.failovers = new FailoverWatch(state.published)
     this.relay = this.createRelay(state)
     this.statistics = new Statistics((nonce) =>
@@ -116,13 +126,12 @@ export class Coordinator {
     this.sweepTimer = setInterval(() => this.relay.sweep(), SWEEP_INTERVAL_MS)
   }
 
-  /** Resolves when every shard is open; rejects, with nothing left behind, if that can't be. */
+  /** Resolves when every shard has a primary; rejects, with nothing left behind, if that can't be. */
   static async start(
     settings: CoordinatorSettings,
     listener: CoordinatorListener,
   ): Promise<Coordinator> {
-    const directory = await openDataDirectory(settings)
-    const coordinator = new Coordinator(settings, directory, listener)
+    const coordinator = new Coordinator(settings, await takePossession(settings), listener)
     try {
       coordinator.boundPort = await listen(coordinator.server, settings.host, settings.port)
       await coordinator.arrive()
@@ -142,7 +151,7 @@ export class Coordinator {
   }
 
   topology(): NodeTopology {
-    return operatorTopology(this.supervisor.state, (shard) => this.directoryOf(shard))
+    return operatorTopology(this.supervisor.state, (shard, copy) => this.directoryOf(shard, copy))
   }
 
   /** Callers at the same time share one answer: a child has at most one report to write. */
@@ -168,6 +177,9 @@ export class Coordinator {
     await this.persist(this.supervisor.state).catch((error: unknown) => {
       // The next start waits for processes that are gone, and that is all.
       this.settings.log.error({ err: error }, 'the last topology could not be written')
+    })
+    await this.runDirectory?.close().catch((error: unknown) => {
+      this.settings.log.warn({ err: error }, 'the directory of sockets could not be removed')
     })
     await this.directory.lock.release()
   }
@@ -258,14 +270,15 @@ export class Coordinator {
       pulse: { intervalMs: PING_INTERVAL_MS, timeoutMs: settings.pingTimeoutMs },
       log: settings.log,
       configurationOf: (child) => this.configurationOf(child),
-      volumeOf: () => settings.dataDir,
-      directoryOf: (shard) => this.directoryOf(shard),
+      volumePath: (volume) => settings.volumes[volume]!,
+      directoryOf: (shard, copy) => this.directoryOf(shard, copy),
       persist: (changed) => this.persist(changed),
       listener: {
         onPublish: () => this.onPublish(),
-        onChildExit: (child, pid, exit) => {
+        onChildExit: (child, { replicationAddress, ...exit }) => {
           this.statistics.onChildExit(child)
-          this.listener.onChildExit({ child, pid, ...exit })
+          void this.runDirectory?.forget(replicationAddress).catch(() => {})
+          this.listener.onChildExit({ child, ...exit })
         },
         onReport: (child, nonce, report) => this.statistics.onReport(child, nonce, report),
         onChange: () => this.onChange(),
@@ -282,12 +295,12 @@ export class Coordinator {
       clock: this.clock,
       limits: { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax },
       logLevel: this.settings.log.level,
-      replicationAddress: '',
+      replicationAddress: this.runDirectory?.addressFor(childId) ?? '',
     }
   }
 
-  private directoryOf(shard: number): string {
-    return copyDirectory(this.settings.dataDir, shard, 0)
+  private directoryOf(shard: number, { copy, volume }: CopyState): string {
+    return copyDirectory(this.settings.volumes[volume]!, shard, copy)
   }
 
   private async persist(state: NodeState): Promise<void> {
@@ -327,13 +340,35 @@ export class Coordinator {
   }
 }
 
-function firstState(directory: DataDirectory, childCount: number): NodeState {
+/** What a coordinator has for itself, for as long as it lives. */
+interface Possessions {
+  readonly directory: DataDirectory
+  readonly runDirectory: RunDirectory | undefined
+}
+
+async function takePossession(settings: CoordinatorSettings): Promise<Possessions> {
+  const directory = await openDataDirectory(settings)
+  if (directory.copies === 1) return { directory, runDirectory: undefined }
+  try {
+    const { clusterId } = directory.store.identity
+    const identity = [clusterId, ...settings.volumes].join('\0')
+    return { directory, runDirectory: await RunDirectory.open(identity) }
+  } catch (error) {
+    await directory.lock.release()
+    throw error
+  }
+}
+
+function firstState(directory: DataDirectory, settings: CoordinatorSettings): NodeState {
+  const { copies, minInSync } = directory
   const { stored } = directory.store
-  const shards = restoreShards(stored)
+  const { volumes, lostVolumes, children } = settings
+  const shards = restoreShards(stored, { copies, volumeCount: volumes.length, lostVolumes })
   const version = stored.incarnation * TOPOLOGIES_PER_INCARNATION
   return {
+    minInSync,
     shards,
-    children: Array.from({ length: childCount }, (_, index) => absentChild(index + 1)),
+    children: Array.from({ length: children }, (_, index) => absentChild(index + 1)),
     published: firstTopology(version, shards),
   }
 }

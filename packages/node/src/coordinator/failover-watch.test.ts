@@ -2,16 +2,17 @@ import { NO_CHILD } from '@kv/protocol'
 import type { Topology } from '@kv/protocol'
 import { describe, expect, test } from 'vitest'
 import { FailoverWatch } from './failover-watch.js'
-import { closedShard } from './shard-state.js'
-import type { ShardPhase, ShardState } from './shard-state.js'
+import type { CopyPhase } from './copy-state.js'
+import type { ShardState } from './shard-state.js'
+import { loneShard } from './testing/shards.js'
 
 function topology(primary: number, epoch: number): Topology {
   const routes = { primaries: [primary], epochs: [epoch], backups: [] }
   return { version: epoch, shardCount: 1, children: [], ...routes }
 }
 
-function shards(phase: ShardPhase): ShardState[] {
-  return [closedShard(0, { phase })]
+function shards(phase: CopyPhase): ShardState[] {
+  return [loneShard(0, { phase })]
 }
 
 describe('failover watch', () => {

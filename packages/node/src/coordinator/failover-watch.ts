@@ -5,6 +5,7 @@
 import { NO_CHILD } from '@kv/protocol'
 import type { Topology } from '@kv/protocol'
 import type { ShardState } from './shard-state.js'
+import { shardPhase } from './shard-state.js'
 
 /** A shard has a primary again after it lost the former one. */
 export interface Failover {
@@ -35,7 +36,7 @@ export class FailoverWatch {
     const failovers: Failover[] = []
     for (const [shard, to] of next.primaries.entries()) {
       const from = this.before.primaries[shard]!
-      if (to === NO_CHILD && from !== NO_CHILD && shards[shard]!.phase !== 'releasing') {
+      if (to === NO_CHILD && from !== NO_CHILD && shardPhase(shards[shard]!) !== 'releasing') {
         this.lost.set(shard, { from, sinceMs: nowMs })
       } else if (to !== NO_CHILD) {
         const lost = this.lost.get(shard)

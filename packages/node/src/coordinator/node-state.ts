@@ -7,6 +7,7 @@
  */
 import { NO_CHILD } from '@kv/protocol'
 import type { Topology } from '@kv/protocol'
+import type { InSyncChange } from '../link/control.js'
 import type { ChildState } from './child-state.js'
 import {
   becomeAbsent,
@@ -15,21 +16,34 @@ import {
   becomeStarting,
   withProcess,
 } from './child-state.js'
-import type { Step } from './plan.js'
-import type { ProcessIdentity } from './process-identity.js'
-import type { ShardState } from './shard-state.js'
+import type { CopyState, Failure } from './copy-state.js'
 import {
+  becomeBlank,
   becomeClosed,
   becomeDamaged,
   becomeFailed,
+  becomeFollowing,
   becomeOpen,
   becomeOpening,
   becomeReleasing,
   isHeld,
-  isHeldBy,
+} from './copy-state.js'
+import type { ProcessIdentity } from './process-identity.js'
+import type { ShardState } from './shard-state.js'
+import {
+  becomePrimary,
+  becomeTold,
+  copyOf,
+  hostedCopy,
+  judgeSetRequest,
+  withCopy,
+  withCreatedMembers,
 } from './shard-state.js'
+import type { ShardStep, Step } from './step.js'
 
 export interface NodeState {
+  /** Copies in sync below which writes wait. */
+  readonly minInSync: number
   /** By shard id. */
   readonly shards: readonly ShardState[]
   /** In the order of their ids, which begin at 1. */
@@ -38,18 +52,13 @@ export interface NodeState {
   readonly published: Topology
 }
 
-interface FromShard {
+interface FromCopy {
   readonly child: number
   readonly shard: number
-  readonly epoch: number
+  readonly hosting: number
 }
 
-interface Moment {
-  /** Monotonic. */
-  readonly nowMs: number
-  /** In [0, 1), for the pause before the next try. */
-  readonly chance: number
-}
+type Moment = Omit<Failure, 'reason'>
 
 export type NodeEvent =
   | { readonly type: 'forked'; readonly child: number; readonly process: ProcessIdentity }
@@ -57,10 +66,18 @@ export type NodeEvent =
   /** The child is to be killed; its exit is still to come. */
   | { readonly type: 'condemned'; readonly child: number }
   | ({ readonly type: 'exited'; readonly child: number } & Moment)
-  | ({ readonly type: 'opened' } & FromShard)
-  | ({ readonly type: 'released' } & FromShard)
-  | ({ readonly type: 'failed'; readonly reason: string; readonly damaged: boolean } & FromShard &
-      Moment)
+  | ({ readonly type: 'opened'; readonly epoch: number; readonly nowMs: number } & FromCopy)
+  | ({ readonly type: 'backing'; readonly nowMs: number } & FromCopy)
+  | ({ readonly type: 'released' } & FromCopy)
+  | ({ readonly type: 'failed'; readonly damaged: boolean } & FromCopy & Failure)
+  | {
+      readonly type: 'askSet'
+      readonly child: number
+      readonly shard: number
+      readonly epoch: number
+      readonly version: number
+      readonly change: InSyncChange
+    }
 
 /** The topology before anything is open: what clients are told first. */
 export function firstTopology(version: number, shards: readonly ShardState[]): Topology {
@@ -99,20 +116,31 @@ export function observe(state: NodeState, event: NodeEvent): NodeState {
       return withChild(state, becomeEnding(childOf(state, event.child)))
     case 'exited': {
       const child = becomeAbsent(childOf(state, event.child), event.nowMs, event.chance)
-      const shards = state.shards.map((shard) =>
-        isHeld(shard) && shard.child === child.id ? afterExit(shard, event) : shard,
-      )
+      const shards = state.shards.map((shard) => afterExit(shard, event))
       return { ...withChild(state, child), shards }
     }
-    case 'opened':
-      return change(state, event, (shard) =>
-        shard.phase === 'opening' ? becomeOpen(shard) : shard,
+    case 'askSet': {
+      const shard = shardOfState(state, event.shard)
+      const judged = judgeSetRequest(shard, event)
+      return judged === shard ? state : withShard(state, judged)
+    }
+    case 'opened': {
+      const opened = change(state, event, (copy, shard) => {
+        const isAsked = copy.role === 'primary' && shard.epoch === event.epoch
+        return isAsked && copy.phase === 'opening' ? becomeOpen(copy, event.nowMs) : copy
+      })
+      if (opened === state) return state
+      return withShard(opened, withCreatedMembers(shardOfState(opened, event.shard)))
+    }
+    case 'backing':
+      return change(state, event, (copy) =>
+        copy.role === 'backup' && copy.phase === 'opening' ? becomeOpen(copy, event.nowMs) : copy,
       )
     case 'released':
       return change(state, event, becomeClosed)
     case 'failed':
-      return change(state, event, (shard) =>
-        event.damaged ? becomeDamaged(shard, event.reason) : becomeFailed(shard, event),
+      return change(state, event, (copy) =>
+        event.damaged ? becomeDamaged(copy, event) : becomeFailed(copy, event),
       )
   }
 }
@@ -122,29 +150,55 @@ export function carryOut(state: NodeState, step: Step): NodeState {
   switch (step.type) {
     case 'fork':
       return withChild(state, becomeStarting(childOf(state, step.child)))
-    case 'open':
-      return withShard(state, becomeOpening(shardOfState(state, step.shard), step.child))
-    case 'release':
-      return withShard(state, becomeReleasing(shardOfState(state, step.shard)))
     case 'publish':
       return { ...state, published: step.topology }
+    case 'open':
+    case 'back':
+    case 'release':
+    case 'tell':
+      return withShard(state, carryOutShard(shardOfState(state, step.shard), step))
   }
 }
 
-/** A shard that ends every child that opens it must not be tried again without a pause. */
-function afterExit(shard: ShardState, moment: Moment): ShardState {
-  if (shard.phase !== 'opening') return becomeClosed(shard)
-  const reason = `child ${shard.child} ended while it opened the shard`
-  return becomeFailed(shard, { reason, ...moment })
+/** The same for a step that is about one shard. */
+export function carryOutShard(shard: ShardState, step: ShardStep): ShardState {
+  switch (step.type) {
+    case 'open':
+      return becomePrimary(shard, step)
+    case 'back': {
+      const { child, hosting, follows } = step
+      const found = copyOf(shard, step.copy)
+      if (isHeld(found)) return withCopy(shard, becomeFollowing(found, follows))
+      const copy = found.phase === 'damaged' ? becomeBlank(found) : found
+      return withCopy(shard, becomeOpening(copy, { child, hosting, role: 'backup', follows }))
+    }
+    case 'release':
+      return withCopy(shard, becomeReleasing(copyOf(shard, step.copy)))
+    case 'tell':
+      return becomeTold(shard, step.inSync.version)
+  }
+}
+
+/** A copy that ends every child that opens it must not be tried again without a pause. */
+function afterExit(shard: ShardState, exit: Moment & { readonly child: number }): ShardState {
+  // A child hosts one copy of a shard at most.
+  const copy = shard.copies.find((candidate) => isHeld(candidate) && candidate.child === exit.child)
+  if (copy === undefined) return shard
+  if (copy.phase !== 'opening') return withCopy(shard, becomeClosed(copy))
+  const reason = `child ${exit.child} ended while it opened the shard`
+  return withCopy(shard, becomeFailed(copy, { reason, nowMs: exit.nowMs, chance: exit.chance }))
 }
 
 function change(
   state: NodeState,
-  from: FromShard,
-  become: (shard: ShardState) => ShardState,
+  from: FromCopy,
+  become: (copy: CopyState, shard: ShardState) => CopyState,
 ): NodeState {
   const shard = shardOfState(state, from.shard)
-  return isHeldBy(shard, from.child, from.epoch) ? withShard(state, become(shard)) : state
+  const copy = hostedCopy(shard, from.child, from.hosting)
+  if (copy === undefined) return state
+  const changed = become(copy, shard)
+  return changed === copy ? state : withShard(state, withCopy(shard, changed))
 }
 
 function withShard(state: NodeState, shard: ShardState): NodeState {

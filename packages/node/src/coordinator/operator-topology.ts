@@ -4,8 +4,11 @@
  */
 import { NO_CHILD } from '@kv/protocol'
 import type { ChildPhase } from './child-state.js'
+import type { CopyPhase, CopyRole, CopyState } from './copy-state.js'
+import { isHeld } from './copy-state.js'
 import type { NodeState } from './node-state.js'
 import type { ShardPhase, ShardState } from './shard-state.js'
+import { shardPhase, shardReason } from './shard-state.js'
 
 export interface NodeTopology {
   /** Of what clients were told last; grows with every change. */
@@ -32,6 +35,11 @@ export interface NodeCopy {
   /** The child that hosts it, or did last. */
   readonly child: number
   readonly directory: string
+  readonly state: CopyPhase
+  /** While a child hosts it. */
+  readonly role?: CopyRole
+  /** Why it is not open, if there is more to say than its state. */
+  readonly reason?: string
 }
 
 export interface NodeChild {
@@ -45,7 +53,7 @@ export interface NodeChild {
 
 export function operatorTopology(
   state: NodeState,
-  directoryOf: (shard: number) => string,
+  directoryOf: (shard: number, copy: CopyState) => string,
 ): NodeTopology {
   return {
     version: state.published.version,
@@ -53,10 +61,17 @@ export function operatorTopology(
       id: shard.id,
       epoch: shard.epoch,
       primary: state.published.primaries[shard.id] ?? NO_CHILD,
-      state: shard.phase,
-      ...(shard.reason === '' ? {} : { reason: shard.reason }),
-      inSync: [0],
-      copies: [{ copy: 0, child: shard.child, directory: directoryOf(shard.id) }],
+      state: shardPhase(shard),
+      ...why(shardReason(shard)),
+      inSync: shard.inSync.members,
+      copies: shard.copies.map((copy) => ({
+        copy: copy.copy,
+        child: copy.child,
+        directory: directoryOf(shard.id, copy),
+        state: copy.phase,
+        ...(isHeld(copy) ? { role: copy.role } : {}),
+        ...why(copy.reason),
+      })),
     })),
     children: state.children.map((child) => ({
       id: child.id,
@@ -77,5 +92,10 @@ export function missingShards(
 }
 
 function whyMissing(shard: ShardState): string {
-  return shard.reason === '' ? shard.phase : `${shard.phase}: ${shard.reason}`
+  const reason = shardReason(shard)
+  return reason === '' ? shardPhase(shard) : `${shardPhase(shard)}: ${reason}`
+}
+
+function why(reason: string): { readonly reason?: string } {
+  return reason === '' ? {} : { reason }
 }

@@ -4,24 +4,17 @@ import { absentChild } from './child-state.js'
 import type { ChildState } from './child-state.js'
 import type { NodeEvent, NodeState } from './node-state.js'
 import { carryOut, firstTopology, observe } from './node-state.js'
-import type { Step } from './plan.js'
-import { MOVES_AT_ONCE_MAX, plan } from './plan.js'
-import { closedShard } from './shard-state.js'
+import { plan } from './plan.js'
+import { MOVES_AT_ONCE_MAX } from './plan-moves.js'
 import type { ShardState } from './shard-state.js'
+import type { Step } from './step.js'
+import { loneShard, openShard as open, readyChild as ready } from './testing/shards.js'
 
 const NOW_MS = 1_000
 
-function ready(id: number): ChildState {
-  return { ...absentChild(id), phase: 'ready', isExpected: false, readyAtMs: 1 }
-}
-
-function open(id: number, child: number, epoch = 1): ShardState {
-  return closedShard(id, { phase: 'open', child, epoch, isCreated: true })
-}
-
 /** A state whose topology has been published. */
 function stateOf(shards: readonly ShardState[], children: readonly ChildState[]): NodeState {
-  const state = { shards, children, published: firstTopology(1, shards) }
+  const state = { minInSync: 1, shards, children, published: firstTopology(1, shards) }
   return plan(state, NOW_MS)
     .steps.filter((step) => step.type === 'publish')
     .reduce(carryOut, state)
@@ -31,19 +24,25 @@ function stepsOf(state: NodeState, type: Step['type'], nowMs = NOW_MS): readonly
   return plan(state, nowMs).steps.filter((step) => step.type === type)
 }
 
+/** With one copy each hosting begins an epoch. */
+function opened(shard: number, child: number, epoch: number): object {
+  const inSync = { version: 1, members: [0] }
+  return { type: 'open', shard, copy: 0, child, hosting: epoch, epoch, inSync }
+}
+
 function after(state: NodeState, ...events: NodeEvent[]): NodeState {
   return events.reduce(observe, state)
 }
 
 describe('plan: children', () => {
   test('a child without a process → fork', () => {
-    const state = stateOf([closedShard(0)], [absentChild(1), ready(2)])
+    const state = stateOf([loneShard(0)], [absentChild(1), ready(2)])
     expect(stepsOf(state, 'fork')).toEqual([{ type: 'fork', child: 1 }])
   })
 
   test('a child that ended just now → not before its pause is over, and asks to be woken then', () => {
     const paused = { ...absentChild(1), isExpected: false, forkAtMs: NOW_MS + 200 }
-    const state = stateOf([closedShard(0)], [paused])
+    const state = stateOf([loneShard(0)], [paused])
     expect(plan(state, NOW_MS)).toEqual({ steps: [], wakeAtMs: NOW_MS + 200 })
     expect(stepsOf(state, 'fork', NOW_MS + 200)).toHaveLength(1)
   })
@@ -57,18 +56,18 @@ describe('plan: children', () => {
 
 describe('plan: opening', () => {
   test('the first start of a child is under way → its shards wait for it, the others open', () => {
-    const shards = [closedShard(0, { child: 1 }), closedShard(1, { child: 2 })]
+    const shards = [loneShard(0, { child: 1 }), loneShard(1, { child: 2 })]
     const starting: ChildState = { ...absentChild(2), phase: 'starting' }
     const opens = stepsOf(stateOf(shards, [ready(1), starting]), 'open')
-    expect(opens).toEqual([{ type: 'open', shard: 0, child: 1, epoch: 1 }])
+    expect(opens).toEqual([opened(0, 1, 1)])
   })
 
   test('a child is started again after its end → living children open its shards at once', () => {
     const state = stateOf([open(0, 1), open(1, 2, 4)], [ready(1), ready(2)])
     const dead = after(state, { type: 'exited', child: 2, nowMs: NOW_MS, chance: 0 })
-    expect(stepsOf(dead, 'open')).toEqual([{ type: 'open', shard: 1, child: 1, epoch: 5 }])
+    expect(stepsOf(dead, 'open')).toEqual([opened(1, 1, 5)])
     const restarting = carryOut(dead, { type: 'fork', child: 2 })
-    expect(stepsOf(restarting, 'open')).toEqual([{ type: 'open', shard: 1, child: 1, epoch: 5 }])
+    expect(stepsOf(restarting, 'open')).toEqual([opened(1, 1, 5)])
   })
 
   test('a child is being killed → its shards stay where they are until its exit is seen (P5)', () => {
@@ -79,28 +78,32 @@ describe('plan: opening', () => {
   })
 
   test('a shard that failed → not before its pause is over', () => {
-    const failed = closedShard(0, { child: 1, failures: 3, retryAtMs: NOW_MS + 50 })
+    const failed = loneShard(0, { child: 1, failures: 3, retryAtMs: NOW_MS + 50 })
     const state = stateOf([failed], [ready(1)])
     expect(plan(state, NOW_MS)).toEqual({ steps: [], wakeAtMs: NOW_MS + 50 })
     expect(stepsOf(state, 'open', NOW_MS + 50)).toHaveLength(1)
   })
 
   test('a damaged shard → never opened again, and the others are', () => {
-    const damaged = closedShard(0, { phase: 'damaged', child: 1, reason: 'bad frame' })
-    const state = stateOf([damaged, closedShard(1)], [ready(1)])
-    expect(stepsOf(state, 'open')).toEqual([{ type: 'open', shard: 1, child: 1, epoch: 1 }])
+    const damaged = loneShard(0, { phase: 'damaged', child: 1, reason: 'bad frame' })
+    const state = stateOf([damaged, loneShard(1)], [ready(1)])
+    expect(stepsOf(state, 'open')).toEqual([opened(1, 1, 1)])
   })
 
   test('nobody is there → nothing to do but fork', () => {
-    const state = stateOf([closedShard(0)], [absentChild(1)])
+    const state = stateOf([loneShard(0)], [absentChild(1)])
     expect(plan(state, NOW_MS).steps).toEqual([{ type: 'fork', child: 1 }])
   })
 
   test('a shard whose opening ended its child → counts as its failure', () => {
-    const opening = closedShard(0, { phase: 'opening', child: 1, failures: 1 })
+    const opening = loneShard(0, { phase: 'opening', child: 1, failures: 1 })
     const state = stateOf([opening], [ready(1)])
     const dead = after(state, { type: 'exited', child: 1, nowMs: NOW_MS, chance: 0 })
-    expect(dead.shards[0]).toMatchObject({ phase: 'closed', failures: 2, retryAtMs: NOW_MS + 50 })
+    expect(dead.shards[0]!.copies[0]).toMatchObject({
+      phase: 'closed',
+      failures: 2,
+      retryAtMs: NOW_MS + 50,
+    })
   })
 })
 
@@ -125,19 +128,19 @@ describe('plan: moving', () => {
   test('a shard was released → it opens where it belongs, and the next is released', () => {
     const [first] = stepsOf(crowded(), 'release')
     if (first?.type !== 'release') throw new Error('nothing is released')
-    const { shard, epoch } = first
+    const { shard, hosting } = first
     const released = after(carryOut(crowded(), first), {
       type: 'released',
       child: 1,
       shard,
-      epoch,
+      hosting,
     })
-    expect(stepsOf(released, 'open')).toEqual([{ type: 'open', shard, child: 2, epoch: epoch + 1 }])
+    expect(stepsOf(released, 'open')).toEqual([opened(shard, 2, hosting + 1)])
     expect(stepsOf(released, 'release')).toEqual([])
   })
 
   test('some shard has nobody → no shard that has somebody is moved', () => {
-    const shards = [closedShard(0), ...crowded().shards.slice(1)]
+    const shards = [loneShard(0), ...crowded().shards.slice(1)]
     const state = stateOf(shards, [ready(1), ready(2)])
     expect(stepsOf(state, 'release')).toEqual([])
   })
@@ -145,10 +148,17 @@ describe('plan: moving', () => {
 
 describe('plan: publishing', () => {
   test('a shard answered opened → its child is primary, in a newer version', () => {
-    const opening = closedShard(0, { phase: 'opening', child: 1, epoch: 3 })
+    const opening = loneShard(0, { phase: 'opening', child: 1, epoch: 3, hosting: 3 })
     const state = stateOf([opening], [ready(1)])
     expect(state.published.primaries).toEqual([NO_CHILD])
-    const opened = after(state, { type: 'opened', child: 1, shard: 0, epoch: 3 })
+    const opened = after(state, {
+      type: 'opened',
+      child: 1,
+      shard: 0,
+      hosting: 3,
+      epoch: 3,
+      nowMs: NOW_MS,
+    })
     const [publish] = stepsOf(opened, 'publish')
     expect(publish).toMatchObject({
       topology: { version: state.published.version + 1, primaries: [1], epochs: [3] },
@@ -166,19 +176,25 @@ describe('plan: publishing', () => {
 })
 
 describe('plan: late messages', () => {
-  const opening = closedShard(0, { phase: 'opening', child: 1, epoch: 3 })
+  const opening = loneShard(0, { phase: 'opening', child: 1, epoch: 3, hosting: 3 })
   const state = (): NodeState => stateOf([opening], [ready(1), ready(2)])
 
-  test('of another epoch or child → change nothing', () => {
+  test('of another hosting or child → change nothing', () => {
     const failed = { reason: 'late', damaged: true, nowMs: NOW_MS, chance: 0 }
-    for (const [child, epoch] of [
+    for (const [child, hosting] of [
       [1, 2],
       [2, 3],
     ] as const) {
-      const from = { child, shard: 0, epoch }
-      expect(observe(state(), { type: 'opened', ...from }).shards[0]).toEqual(opening)
+      const from = { child, shard: 0, hosting, nowMs: NOW_MS }
+      expect(observe(state(), { type: 'opened', ...from, epoch: 3 }).shards[0]).toEqual(opening)
+      expect(observe(state(), { type: 'backing', ...from }).shards[0]).toEqual(opening)
       expect(observe(state(), { type: 'released', ...from }).shards[0]).toEqual(opening)
       expect(observe(state(), { type: 'failed', ...from, ...failed }).shards[0]).toEqual(opening)
     }
+  })
+
+  test('of the hosting, but an epoch before → change nothing', () => {
+    const from = { child: 1, shard: 0, hosting: 3, epoch: 2, nowMs: NOW_MS }
+    expect(observe(state(), { type: 'opened', ...from }).shards[0]).toEqual(opening)
   })
 })

@@ -40,11 +40,7 @@ beforeEach(() => {
   relay = new Relay(
     {
       clusterId: 'cluster',
-      limits: {
-        valueBytesMax: 10,
-        messageBytesMax: 10,
-        inFlightBytesMax: IN_FLIGHT_BYTES_MAX,
-      },
+      limits: { valueBytesMax: 10, messageBytesMax: 10, inFlightBytesMax: IN_FLIGHT_BYTES_MAX },
       connectionsMax: 4,
       laneBytesMax: LANE_BYTES_MAX,
       greeter: new Greeter(ids, undefined),

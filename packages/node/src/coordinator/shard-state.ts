@@ -1,102 +1,194 @@
 /**
- * What the coordinator knows of one shard, and the only ways it may change.
+ * What the coordinator knows of one shard: its copies, who of them is primary, which of them are in
+ * sync. How the parts of it may change; what becomes of one copy is in `copy-state.ts`.
  *
- *             opening                 opened
- *   closed ───────────▶ opening ───────────────▶ open
- *     ▲                    │                       │ releasing
- *     │  exited, failed    │                       ▼
- *     ├────────────────────┴──────────────────  releasing
- *     │  exited, failed, released                  │
- *     └────────────────────────────────────────────┘
- *   any but closed ──failed, damaged──▶ damaged (until an operator acts)
+ * P5: of the copies that are held at most one is primary, and only that of the present epoch: a copy
+ * is promoted only when no process has another as primary any more.
  *
- * P5: a shard is `closed` only when no process has it open: its child answered `released` or
- * `failed`, or its exit was seen. Only a closed shard may begin to open.
+ * P1: each member of the in-sync set holds everything that was acknowledged. The set shrinks at a
+ * promotion, to those that can answer the new primary, and when the primary asks for it; it grows
+ * only when the primary asks (hard-parts 19, 20).
  */
 import { NO_CHILD } from '@kv/protocol'
-import { pauseAfter } from './backoff.js'
+import type { InSync, InSyncChange } from '../link/control.js'
+import type { CopyPhase, CopyState } from './copy-state.js'
+import { becomeOpening, becomePromoted, closedCopy, isHeld, isUsable } from './copy-state.js'
 
 export type ShardPhase = 'closed' | 'opening' | 'open' | 'releasing' | 'damaged'
 
 export interface ShardState {
   readonly id: number
-  readonly phase: ShardPhase
-  /** Of the last opening that was decided; grows by one with each. */
+  /** Of the last promotion that was decided; grows by one with each. */
   readonly epoch: number
-  /** Who hosts the shard, or did last; `NO_CHILD` if nobody ever has. */
-  readonly child: number
-  /** Whether its files were confirmed to exist. Never false again: a missing file is damage. */
-  readonly isCreated: boolean
-  /** Failed openings in a row. */
-  readonly failures: number
-  /** A closed shard is not opened before this moment of the monotonic clock. */
-  readonly retryAtMs: number
-  /** Why it is not open, for the operator; empty if there is nothing to say. */
-  readonly reason: string
+  /** The copy that is primary in this epoch. */
+  readonly primary: number
+  /** The copies that hold everything acknowledged. */
+  readonly inSync: InSync
+  /** The version of the set that the primary was told last. */
+  readonly toldVersion: number
+  /** By copy number. */
+  readonly copies: readonly CopyState[]
 }
 
-/** A shard that no process has open. */
-export function closedShard(id: number, stored?: Partial<ShardState>): ShardState {
-  return {
-    id,
-    phase: 'closed',
-    epoch: 0,
-    child: NO_CHILD,
-    isCreated: false,
-    failures: 0,
-    retryAtMs: 0,
-    reason: '',
-    ...stored,
-  }
+/** A shard of so many copies that nobody has opened yet. */
+export function newShard(id: number, known?: Partial<ShardState>): ShardState {
+  const copies = known?.copies ?? [closedCopy(0)]
+  const inSync = { version: 1, members: copies.map(({ copy }) => copy) }
+  return { id, epoch: 0, primary: 0, inSync, toldVersion: 0, ...known, copies }
 }
 
-/** Whether a process has the shard open, or may have. */
-export function isHeld(shard: ShardState): boolean {
-  return shard.phase === 'opening' || shard.phase === 'open' || shard.phase === 'releasing'
+export function copyOf(shard: ShardState, number: number): CopyState {
+  const copy = shard.copies[number]
+  if (copy === undefined) throw new Error(`shard ${shard.id} has no copy ${number}`)
+  return copy
 }
 
-/** Whether the shard is held by this child in this epoch: what a message must say to count. */
-export function isHeldBy(shard: ShardState, child: number, epoch: number): boolean {
-  return isHeld(shard) && shard.child === child && shard.epoch === epoch
+export function withCopy(shard: ShardState, copy: CopyState): ShardState {
+  return { ...shard, copies: shard.copies.with(copy.copy, copy) }
 }
 
-export function becomeOpening(shard: ShardState, child: number): ShardState {
-  if (shard.phase !== 'closed') throw illegal(shard, 'opening')
-  return { ...shard, phase: 'opening', child, epoch: shard.epoch + 1 }
+/** The copy that is primary in the present epoch, or was last. */
+export function primaryOf(shard: ShardState): CopyState {
+  return copyOf(shard, shard.primary)
 }
 
-export function becomeOpen(shard: ShardState): ShardState {
-  if (shard.phase !== 'opening') throw illegal(shard, 'open')
-  return { ...shard, phase: 'open', isCreated: true, failures: 0, reason: '' }
+/** Whether a process has the shard open as primary, or may have. */
+export function hasPrimary(shard: ShardState): boolean {
+  const primary = primaryOf(shard)
+  return isHeld(primary) && primary.role === 'primary'
 }
 
-export function becomeReleasing(shard: ShardState): ShardState {
-  if (shard.phase !== 'open') throw illegal(shard, 'releasing')
-  return { ...shard, phase: 'releasing' }
+export function isMember(shard: ShardState, copy: number): boolean {
+  return shard.inSync.members.includes(copy)
 }
 
-/** Nobody has it any more, through no fault of its own: it may be opened at once. */
-export function becomeClosed(shard: ShardState): ShardState {
-  if (!isHeld(shard)) throw illegal(shard, 'closed')
-  return { ...shard, phase: 'closed', retryAtMs: 0 }
+/** The copies from which the shard can be served: in sync, and there to be opened. */
+export function usableMembers(shard: ShardState): readonly CopyState[] {
+  return shard.copies.filter((copy) => isMember(shard, copy.copy) && isUsable(copy))
 }
 
-/** Its child could not open it or had to let go of it: the next try waits. */
-export function becomeFailed(
+/** The copy that this child hosts under this number: what a message must say to count. */
+export function hostedCopy(
   shard: ShardState,
-  failure: { readonly reason: string; readonly nowMs: number; readonly chance: number },
-): ShardState {
-  if (!isHeld(shard)) throw illegal(shard, 'failed')
-  const failures = shard.failures + 1
-  const retryAtMs = failure.nowMs + pauseAfter(failures, failure.chance)
-  return { ...shard, phase: 'closed', failures, retryAtMs, reason: failure.reason }
+  child: number,
+  hosting: number,
+): CopyState | undefined {
+  return shard.copies.find(
+    (copy) => isHeld(copy) && copy.child === child && copy.hosting === hosting,
+  )
 }
 
-export function becomeDamaged(shard: ShardState, reason: string): ShardState {
-  if (!isHeld(shard)) throw illegal(shard, 'damaged')
-  return { ...shard, phase: 'damaged', reason }
+/** Whether the child has some copy of the shard open, or may have. It never has two. */
+export function isHeldBy(shard: ShardState, child: number): boolean {
+  return shard.copies.some((copy) => isHeld(copy) && copy.child === child)
 }
 
-function illegal(shard: ShardState, to: string): Error {
-  return new Error(`shard ${shard.id} can't go from ${shard.phase} to ${to}`)
+/**
+ * The next number of a hosting. It is unique in the shard, not in the copy alone: a late message
+ * about one copy is never about another that the same child hosts since.
+ */
+export function nextHosting(shard: ShardState): number {
+  return Math.max(...shard.copies.map((copy) => copy.hosting)) + 1
+}
+
+/** The shard in one word: that of its primary copy, unless nothing can be served any more. */
+export function shardPhase(shard: ShardState): ShardPhase {
+  const { phase } = primaryOf(shard)
+  if (isHeld(primaryOf(shard))) return phase as Exclude<CopyPhase, 'lost'>
+  return usableMembers(shard).length === 0 ? 'damaged' : 'closed'
+}
+
+/** Why the shard is not open, and what helps; empty if there is nothing to say. */
+export function shardReason(shard: ShardState): string {
+  if (hasPrimary(shard)) return primaryOf(shard).reason
+  const members = shard.copies.filter(({ copy }) => isMember(shard, copy))
+  const reasons = members.flatMap(({ copy, phase, reason, volume }) => {
+    const why = phase === 'lost' ? `its volume ${volume} is lost` : reason
+    if (why === '') return []
+    return shard.copies.length === 1 ? [why] : [`copy ${copy}: ${why}`]
+  })
+  if (shard.copies.length === 1 || shardPhase(shard) !== 'damaged') return reasons.join('; ')
+  const advice =
+    'no other copy has everything acknowledged: bring back the files of one of these, and start again'
+  return [...reasons, advice].join('; ')
+}
+
+/** The child that hosts the primary, or did last; `NO_CHILD` if nobody ever has. */
+export function primaryChild(shard: ShardState): number {
+  return shard.epoch === 0 ? NO_CHILD : primaryOf(shard).child
+}
+
+/** One step, persisted as a whole: the epoch, the primary, the set (hard-parts 20). */
+export interface Promotion {
+  readonly copy: number
+  readonly child: number
+  readonly hosting: number
+  readonly epoch: number
+  readonly inSync: InSync
+}
+
+export function becomePrimary(shard: ShardState, promotion: Promotion): ShardState {
+  const { copy: number, child, hosting, epoch, inSync } = promotion
+  if (hasPrimary(shard)) throw new Error(`shard ${shard.id} has a primary: copy ${shard.primary}`)
+  if (!isMember(shard, number)) throw new Error(`copy ${number} of shard ${shard.id} lacks writes`)
+  const copy = copyOf(shard, number)
+  const primary: CopyState =
+    copy.phase === 'open'
+      ? becomePromoted(copy)
+      : becomeOpening(copy, { child, hosting, role: 'primary', follows: 0 })
+  const toldVersion = inSync.version
+  return withCopy({ ...shard, epoch, primary: number, inSync, toldVersion }, primary)
+}
+
+/**
+ * The primary serves: its epoch began on every member, so the files of all of them exist. From now
+ * on there is something to lose in each.
+ */
+export function withCreatedMembers(shard: ShardState): ShardState {
+  const copies = shard.copies.map((copy) =>
+    isMember(shard, copy.copy) && !copy.isCreated ? { ...copy, isCreated: true } : copy,
+  )
+  return { ...shard, copies }
+}
+
+/** What the primary asks for. */
+export interface SetRequest {
+  readonly child: number
+  readonly epoch: number
+  readonly version: number
+  readonly change: InSyncChange
+}
+
+/**
+ * The shard with the set as it is to be persisted. A request that is refused gets the same members
+ * under a new version, so that whoever asks learns that the question is answered. One of a former
+ * primary changes nothing, and one about a former set neither: the present one is on its way.
+ */
+export function judgeSetRequest(shard: ShardState, request: SetRequest): ShardState {
+  const { child, epoch, version, change } = request
+  const isCurrent = hasPrimary(shard) && shard.epoch === epoch && primaryOf(shard).child === child
+  if (!isCurrent || version !== shard.inSync.version) return shard
+  const members = membersAfter(shard, change)
+  const changed = { ...shard, inSync: { version: version + 1, members } }
+  return change.type === 'add' ? withCreatedMembers(changed) : changed
+}
+
+function membersAfter(shard: ShardState, change: InSyncChange): readonly number[] {
+  const { members } = shard.inSync
+  if (change.copy === shard.primary) return members
+  if (change.type === 'remove') return members.filter((member) => member !== change.copy)
+  const joining = shard.copies[change.copy]
+  // That it is hosted is enough: the primary has heard from it that it is open, perhaps before us.
+  const isHosted =
+    joining !== undefined &&
+    (joining.phase === 'opening' || joining.phase === 'open') &&
+    joining.role === 'backup' &&
+    joining.hosting === change.hosting
+  if (!isHosted || members.includes(change.copy)) return members
+  return [...members, change.copy].toSorted((left, right) => left - right)
+}
+
+/** The primary is told of the set that was persisted. */
+export function becomeTold(shard: ShardState, version: number): ShardState {
+  return { ...shard, toldVersion: version }
 }

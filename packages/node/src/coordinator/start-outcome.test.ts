@@ -3,20 +3,21 @@ import { absentChild } from './child-state.js'
 import type { ChildState } from './child-state.js'
 import { firstTopology } from './node-state.js'
 import type { NodeState } from './node-state.js'
-import { closedShard } from './shard-state.js'
 import type { ShardState } from './shard-state.js'
+import { shardPhase } from './shard-state.js'
 import { startOutcome } from './start-outcome.js'
+import { loneShard, openShard } from './testing/shards.js'
 
 const READY: ChildState = { ...absentChild(1), phase: 'ready', isExpected: false }
-const OPEN = closedShard(0, { phase: 'open', child: 1, epoch: 1 })
+const OPEN = openShard(0, 1)
 
 function stateOf(second: ShardState, child: ChildState): NodeState {
   const shards = [OPEN, second]
   const published = {
     ...firstTopology(1, shards),
-    primaries: shards.map((shard) => (shard.phase === 'open' ? 1 : 0)),
+    primaries: shards.map((shard) => (shardPhase(shard) === 'open' ? 1 : 0)),
   }
-  return { shards, children: [child], published }
+  return { minInSync: 1, shards, children: [child], published }
 }
 
 describe('start outcome', () => {
@@ -27,22 +28,22 @@ describe('start outcome', () => {
 
   test('a shard is opening, or has failed once → pending', () => {
     for (const shard of [
-      closedShard(1, { phase: 'opening' }),
-      closedShard(1, { failures: 1 }),
-      closedShard(1),
+      loneShard(1, { phase: 'opening' }),
+      loneShard(1, { failures: 1 }),
+      loneShard(1),
     ]) {
       expect(startOutcome(stateOf(shard, READY))).toEqual({ type: 'pending' })
     }
   })
 
   test('a shard is damaged, or fails again and again → arrived without it', () => {
-    for (const shard of [closedShard(1, { phase: 'damaged' }), closedShard(1, { failures: 3 })]) {
+    for (const shard of [loneShard(1, { phase: 'damaged' }), loneShard(1, { failures: 3 })]) {
       expect(startOutcome(stateOf(shard, READY))).toEqual({ type: 'arrived', missing: [1] })
     }
   })
 
   test('the only child keeps ending → failed', () => {
-    const state = stateOf(closedShard(1, { failures: 5 }), { ...absentChild(1), failures: 5 })
+    const state = stateOf(loneShard(1, { failures: 5 }), { ...absentChild(1), failures: 5 })
     expect(startOutcome(state)).toEqual({
       type: 'failed',
       reason: 'child 1 ended 5 times in a row',

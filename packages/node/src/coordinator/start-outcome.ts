@@ -1,11 +1,12 @@
 /**
  * Whether a node that starts has arrived: a pure look at the state, taken after every change.
  *
- * Arrived is: every shard open, or as good as it will get (damaged, or failed several times while
- * all children are well). A child that keeps ending before that makes the start fail.
+ * Arrived is: every shard has a primary that serves it, or it is as good as it will get (no copy
+ * left that could, or all failed several times while all children are well). A child that keeps ending before that makes the start fail.
  */
 import { NO_CHILD } from '@kv/protocol'
 import type { NodeState } from './node-state.js'
+import { usableMembers } from './shard-state.js'
 
 /** A child that ended this often in a row will not come up by waiting. */
 const CHILD_ENDS_MAX = 5
@@ -21,8 +22,8 @@ export type StartOutcome =
 
 export function startOutcome(state: NodeState): StartOutcome {
   const missing = state.shards.filter((shard) => state.published.primaries[shard.id] === NO_CHILD)
-  const areAllGivenUp = missing.every(
-    (shard) => shard.phase === 'damaged' || shard.failures >= SHARD_FAILURES_MAX,
+  const areAllGivenUp = missing.every((shard) =>
+    usableMembers(shard).every((copy) => copy.failures >= SHARD_FAILURES_MAX),
   )
   const areAllReady = state.children.every((child) => child.phase === 'ready')
   if (missing.length === 0 || (areAllGivenUp && areAllReady)) {

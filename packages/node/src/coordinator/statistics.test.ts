@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
 import type { ChildReport, ShardReport } from '../link/control.js'
 import { firstTopology } from './node-state.js'
-import { closedShard } from './shard-state.js'
 import { Statistics } from './statistics.js'
+import { openShard } from './testing/shards.js'
 
 const SHARD: ShardReport = {
   shard: 0,
@@ -21,8 +21,13 @@ function reportOf(shard: ShardReport): ChildReport {
   return { rssBytes: 1, heapBytes: 1, cpuMs: 1, shards: [shard], copies: [] }
 }
 
-const OPEN = closedShard(0, { phase: 'open', child: 1, epoch: 3 })
-const STATE = { shards: [OPEN], children: [], published: firstTopology(1, [OPEN]) }
+const OPEN = openShard(0, 1, 3)
+const STATE = {
+  minInSync: 1,
+  shards: [OPEN],
+  children: [],
+  published: firstTopology(1, [OPEN]),
+}
 
 describe('statistics', () => {
   test('all children answer, in any order → their reports, by child', async () => {

@@ -8,6 +8,7 @@ import { NO_CHILD } from '@kv/protocol'
 import type { ChildReport, ShardReport } from '../link/control.js'
 import type { NodeState } from './node-state.js'
 import type { ShardPhase } from './shard-state.js'
+import { primaryChild, shardPhase, shardReason } from './shard-state.js'
 
 /** How long a child may take to report. */
 const REPORT_TIMEOUT_MS = 1_000
@@ -114,12 +115,23 @@ export class Statistics {
     nowMs: number,
   ): readonly ShardStats[] {
     const measured = new Map<number, ShardReport>()
-    for (const report of reports.values()) {
-      for (const shard of report.shards) measured.set(shard.shard, shard)
+    for (const [child, report] of reports) {
+      for (const figures of report.shards) {
+        const shard = state.shards[figures.shard]
+        if (shard !== undefined && primaryChild(shard) === child) measured.set(shard.id, figures)
+      }
     }
-    return state.shards.map(({ id, epoch, phase, reason }) => {
+    return state.shards.map((shard) => {
+      const { id, epoch } = shard
       const primary = state.published.primaries[id] ?? NO_CHILD
-      const told = { id, epoch, primary, state: phase, ...(reason === '' ? {} : { reason }) }
+      const reason = shardReason(shard)
+      const told = {
+        id,
+        epoch,
+        primary,
+        state: shardPhase(shard),
+        ...(reason === '' ? {} : { reason }),
+      }
       const report = measured.get(id)
       if (report?.epoch !== epoch) return told
       const { shard: _, ...figures } = report

@@ -6,6 +6,7 @@
  * that a damaged file is noticed instead of believed (P8).
  */
 import { createHash } from 'node:crypto'
+import type { InSync } from '../link/control.js'
 import type { ProcessIdentity } from './process-identity.js'
 
 export const FORMAT_VERSION = 1
@@ -41,8 +42,10 @@ export interface StoredTopology {
 
 export interface StoredShard {
   readonly epoch: number
-  /** Index into `copies`. */
+  /** Index into `copies`: who is primary in this epoch. */
   readonly primary: number
+  /** Absent in records of before there were several copies: the primary alone, version 1. */
+  readonly inSync?: InSync
   /** By copy number: a copy lives at `<volume>/shards/<id>/<copy>`. */
   readonly copies: readonly StoredCopy[]
 }
@@ -52,6 +55,8 @@ export interface StoredCopy {
   readonly volume: number
   /** Who hosts it, or did last; 0 if nobody ever has. */
   readonly child: number
+  /** Number of the present hosting, or the last; absent in older records: none that counts. */
+  readonly hosting?: number
   /** Whether its files were confirmed to exist: from then on their absence is damage. */
   readonly isCreated: boolean
 }

@@ -9,7 +9,8 @@ import { ClientIds } from './client-ids.js'
 import { Greeter } from './greeting.js'
 import { firstTopology } from './node-state.js'
 import { Relay } from './relay.js'
-import { closedShard } from './shard-state.js'
+import { closedCopy } from './copy-state.js'
+import { newShard } from './shard-state.js'
 import { recordOf } from './state-record.js'
 import type { StateRecord } from './state-record.js'
 import { Supervisor } from './supervisor.js'
@@ -46,6 +47,10 @@ class FakeProcess implements RunningChild {
       const { shard, hosting, epoch } = message.place
       this.says({ type: 'opened', shard, hosting, epoch })
     }
+    if (message.type === 'back') {
+      const { shard, hosting } = message.place
+      this.says({ type: 'backing', shard, hosting })
+    }
     if (message.type === 'release') this.says({ ...message, type: 'released' })
   }
 
@@ -78,10 +83,13 @@ let published: Topology[]
 let persist: (record: StateRecord) => Promise<void>
 let supervisor: Supervisor
 
-function createSupervisor(children: number): Supervisor {
-  const shards = Array.from({ length: SHARDS }, (_, id) => closedShard(id))
+function createSupervisor(children: number, copies = 1): Supervisor {
+  const shards = Array.from({ length: SHARDS }, (_, id) =>
+    newShard(id, { copies: Array.from({ length: copies }, (__, copy) => closedCopy(copy)) }),
+  )
   const first = firstTopology(1, shards)
   const state = {
+    minInSync: Math.min(2, copies),
     shards,
     children: Array.from({ length: children }, (_, index) => absentChild(index + 1)),
     published: first,
@@ -110,10 +118,10 @@ function createSupervisor(children: number): Supervisor {
       clock: { wallMs: 0, monotonicNs: '0' },
       limits: { valueBytesMax: 1, overlayBytesMax: 1, historyBytesMax: 1, historyMsMax: 1 },
       logLevel: 'silent',
-      replicationAddress: '',
+      replicationAddress: copies === 1 ? '' : `/run/${childId}-${processes.length}.sock`,
     }),
-    volumeOf: () => '/data',
-    directoryOf: (shard) => `/data/shards/${shard}/0`,
+    volumePath: () => '/data',
+    directoryOf: (shard, { copy }) => `/data/shards/${shard}/${copy}`,
     persist: (changed) => persist(recordOf(changed)),
     listener: {
       onPublish: (topology) => published.push(topology),
@@ -195,7 +203,7 @@ describe('supervisor', () => {
     const last = persisted.at(-1)!
     expect(last.processes).toMatchObject([{ child: 1, pid: process.pid }])
     expect(last.shards.map((shard) => shard.copies[0])).toEqual(
-      Array.from({ length: SHARDS }, () => ({ volume: 0, child: 1, isCreated: false })),
+      Array.from({ length: SHARDS }, () => ({ volume: 0, child: 1, hosting: 1, isCreated: false })),
     )
   })
 
@@ -249,7 +257,8 @@ describe('supervisor', () => {
     processes[0]!.says({ type: 'failed', shard: 2, hosting: 1, ...failure })
     await until(() => !areAllOpen())
     expect(published.at(-1)!.primaries).toEqual([1, 1, 0, 1])
-    expect(supervisor.state.shards[2]).toMatchObject({ phase: 'damaged', reason: 'bad frame' })
+    const damaged = supervisor.state.shards[2]!.copies[0]
+    expect(damaged).toMatchObject({ phase: 'damaged', reason: 'bad frame' })
   })
 
   test('the topology can not be written → nobody is told anything until it can', async () => {

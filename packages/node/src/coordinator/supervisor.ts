@@ -11,15 +11,17 @@ import type { Logger } from 'pino'
 import type { ChildReport, Configuration, FromChild, ToChild } from '../link/control.js'
 import type { ChildExit, ForkChild, RunningChild } from './child-process.js'
 import { Heartbeat } from './heartbeat.js'
+import type { Places } from './instruction.js'
+import { instructionFor } from './instruction.js'
 import type { Lane } from './lane.js'
 import type { NodeEvent, NodeState } from './node-state.js'
 import { carryOut, childOf, observe, shardOfState } from './node-state.js'
-import type { Step } from './plan.js'
 import { plan } from './plan.js'
 import { identifyProcess } from './process-identity.js'
 import type { PulseSettings } from './pulse.js'
 import type { Relay } from './relay.js'
-import { isHeldBy } from './shard-state.js'
+import { hostedCopy } from './shard-state.js'
+import type { Step } from './step.js'
 
 /** How long a child may take from its fork until it says `started`. */
 const START_TIMEOUT_MS = 30_000
@@ -42,9 +44,8 @@ export interface SupervisorSettings {
   readonly pulse: PulseSettings
   readonly log: Logger
   readonly configurationOf: (child: number) => Configuration
-  /** Where the shard's copy lives. */
-  readonly volumeOf: (shard: number) => string
-  readonly directoryOf: (shard: number) => string
+  readonly volumePath: Places['volumePath']
+  readonly directoryOf: Places['directoryOf']
   /** Makes durable what of the state is to outlive this process; does nothing if it is already. */
   readonly persist: (state: NodeState) => Promise<void>
   readonly listener: SupervisorListener
@@ -52,7 +53,7 @@ export interface SupervisorSettings {
 
 export interface SupervisorListener {
   onPublish(topology: Topology): void
-  onChildExit(child: number, pid: number, exit: ChildExit): void
+  onChildExit(child: number, exit: ChildExit & { pid: number; replicationAddress: string }): void
   onReport(child: number, nonce: number, report: ChildReport): void
   /** Something changed; the state may be looked at. */
   onChange(): void
@@ -62,12 +63,15 @@ interface Running {
   readonly process: RunningChild
   readonly lane: Lane
   readonly startTimer: NodeJS.Timeout
+  /** Where this process listens for backups; empty if it does not. */
+  readonly replicationAddress: string
 }
 
 export class Supervisor {
   private current: NodeState
   private readonly settings: SupervisorSettings
   private readonly heartbeat: Heartbeat
+  private readonly places: Places
   private readonly running = new Map<number, Running>()
   /** Decided and not acted on yet: waits for the state to be persisted. */
   private due: Step[] = []
@@ -81,6 +85,9 @@ export class Supervisor {
   constructor(state: NodeState, settings: SupervisorSettings) {
     this.current = state
     this.settings = settings
+    const { volumePath, directoryOf } = settings
+    const addressOf = (child: number): string => this.running.get(child)?.replicationAddress ?? ''
+    this.places = { volumePath, directoryOf, addressOf }
     this.heartbeat = new Heartbeat(settings.pulse, {
       ping: (child, nonce) => this.send(child, { type: 'ping', nonce }),
       missed: (child) => this.end(child, 'it does not answer'),
@@ -191,34 +198,17 @@ export class Supervisor {
       case 'fork':
         this.fork(step.child)
         return
-      case 'open': {
-        // The child may have ended while the step was being persisted.
-        const shard = shardOfState(this.current, step.shard)
-        if (!isHeldBy(shard, step.child, step.epoch)) return
-        const place = {
-          shard: step.shard,
-          copy: 0,
-          // With one copy each hosting begins an epoch.
-          hosting: step.epoch,
-          epoch: step.epoch,
-          // It is published as open with the next version at the earliest.
-          topologyVersion: this.current.published.version + 1,
-          volume: this.settings.volumeOf(step.shard),
-          directory: this.settings.directoryOf(step.shard),
-          create: !shard.isCreated,
-          inSync: { version: 1, members: [0] },
-          minInSync: 1,
-        }
-        this.send(step.child, { type: 'open', place })
-        return
-      }
-      case 'release':
-        if (!isHeldBy(shardOfState(this.current, step.shard), step.child, step.epoch)) return
-        this.send(step.child, { type: 'release', shard: step.shard, hosting: step.epoch })
-        return
       case 'publish':
         this.settings.relay.publish(step.topology)
         this.settings.listener.onPublish(step.topology)
+        return
+      case 'open':
+      case 'back':
+      case 'release':
+      case 'tell': {
+        const instruction = instructionFor(this.current, step, this.places)
+        if (instruction !== undefined) this.send(step.child, instruction)
+      }
     }
   }
 
@@ -251,14 +241,16 @@ export class Supervisor {
       }, EXIT_PATIENCE_MS).unref()
     })
     const startTimer = setTimeout(() => this.end(child, 'it does not start'), START_TIMEOUT_MS)
-    const running = { process, lane, startTimer }
+    const configuration = this.settings.configurationOf(child)
+    const { replicationAddress } = configuration
+    const running = { process, lane, startTimer, replicationAddress }
     this.running.set(child, running)
     identifyProcess(process.pid)
       .then((identity) => {
         // It may have ended meanwhile, or another be in its place.
         if (this.running.get(child) !== running || this.isStopping) return
         this.observe({ type: 'forked', child, process: identity })
-        process.send({ type: 'configure', configuration: this.settings.configurationOf(child) })
+        process.send({ type: 'configure', configuration })
       })
       .catch((error: unknown) => this.end(child, (error as Error).message))
   }
@@ -282,28 +274,40 @@ export class Supervisor {
         return
       case 'failed':
         this.logFailure(child, message)
-        this.observe({
-          ...message,
-          epoch: message.hosting,
-          child,
-          nowMs: performance.now(),
-          chance: Math.random(),
-        })
+        this.observe({ ...message, child, nowMs: performance.now(), chance: Math.random() })
         return
       case 'opened':
+      case 'backing':
+        this.observe({ ...message, child, nowMs: performance.now() })
+        return
+      case 'askSet':
+        this.logRequest(child, message)
+        this.observe({ ...message, child })
+        return
       case 'released':
-        this.observe({ ...message, epoch: message.hosting, child })
+        this.observe({ ...message, child })
     }
   }
 
   private logFailure(
     child: number,
-    { shard, reason, damaged }: Extract<FromChild, { type: 'failed' }>,
+    { shard, hosting, reason, damaged }: Extract<FromChild, { type: 'failed' }>,
   ): void {
     const { log } = this.settings
-    if (damaged) {
-      log.error({ shard, child, reason }, `shard ${shard} is damaged and stays unavailable`)
-    } else log.warn({ shard, child, reason }, `shard ${shard} could not be served; trying again`)
+    const state = shardOfState(this.current, shard)
+    const copy = hostedCopy(state, child, hosting)?.copy
+    const fields = { shard, copy, child, reason }
+    if (!damaged) log.warn(fields, `shard ${shard} could not be served; trying again`)
+    else if (state.copies.length > 1) log.error(fields, `a copy of shard ${shard} is damaged`)
+    else log.error(fields, `shard ${shard} is damaged and stays unavailable`)
+  }
+
+  private logRequest(
+    child: number,
+    { shard, epoch, change: { type, copy } }: Extract<FromChild, { type: 'askSet' }>,
+  ): void {
+    const what = type === 'add' ? 'has caught up' : 'does not keep up'
+    this.settings.log.info({ shard, epoch, copy, child }, `copy ${copy} of shard ${shard} ${what}`)
   }
 
   /** Kills a child; the rest happens when its exit is seen. */
@@ -328,7 +332,8 @@ export class Supervisor {
     running.lane.end()
     this.observe({ type: 'exited', child, nowMs: performance.now(), chance: Math.random() })
     if (!this.isStopping) this.logExit(child, running.process.pid, exit)
-    this.settings.listener.onChildExit(child, running.process.pid, exit)
+    const { process, replicationAddress } = running
+    this.settings.listener.onChildExit(child, { ...exit, pid: process.pid, replicationAddress })
     if (this.running.size === 0) this.onEmpty?.()
   }
 

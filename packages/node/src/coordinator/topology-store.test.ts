@@ -1,7 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Disk, DiskFile } from './atomic-file.js'
 import { seal } from './stored-records.js'
 import type { Identity, StoredTopology } from './stored-records.js'
+import { VOLUME_SILENT_MS_MAX } from './volume-record.js'
+import type { StoreRequest } from './topology-store.js'
 import { TopologyStore, copyDirectory } from './topology-store.js'
 
 const VOLUME = '/data'
@@ -22,6 +24,8 @@ class DiskModel implements Disk {
   private durable: Map<string, Inode>
   /** Operations from this one on fail. */
   private diesAt = Infinity
+  private failing: string | undefined
+  private hanging: { readonly path: string; readonly until: Promise<void> } | undefined
 
   constructor(names: ReadonlyMap<string, Inode> = new Map()) {
     this.names = new Map(names)
@@ -51,6 +55,21 @@ class DiskModel implements Disk {
     return this
   }
 
+  /** Whatever is opened below this path fails. */
+  failUnder(path: string | undefined): void {
+    this.failing = path
+  }
+
+  /** Whatever is opened below this path waits for the function that is returned. */
+  hangUnder(path: string): () => void {
+    let release = (): void => {}
+    const until = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    this.hanging = { path, until }
+    return release
+  }
+
   remove(path: string): this {
     this.names.delete(path)
     return this
@@ -58,6 +77,10 @@ class DiskModel implements Disk {
 
   async open(path: string, flags: string): Promise<DiskFile> {
     this.tick()
+    if (this.failing !== undefined && path.startsWith(this.failing)) {
+      throw Object.assign(new Error('input/output error'), { code: 'EIO' })
+    }
+    if (this.hanging !== undefined && path.startsWith(this.hanging.path)) await this.hanging.until
     if (flags === 'r') {
       const sync = async (): Promise<void> => {
         this.tick()
@@ -103,8 +126,16 @@ class DiskModel implements Disk {
   }
 }
 
-function open(disk: Disk, shards = SHARDS): Promise<TopologyStore> {
-  return TopologyStore.open([VOLUME], disk, shards)
+function open(disk: Disk, changes: Partial<StoreRequest> = {}): Promise<TopologyStore> {
+  return TopologyStore.open({
+    volumes: [VOLUME],
+    lostVolumes: [],
+    disk,
+    newShards: SHARDS,
+    newCopies: 1,
+    listener: { onSuspect: () => {}, onWell: () => {} },
+    ...changes,
+  })
 }
 
 async function contentOf(disk: Disk, name: 'node.json'): Promise<Identity>
@@ -112,6 +143,20 @@ async function contentOf(disk: Disk, name: 'topology.json'): Promise<StoredTopol
 async function contentOf(disk: Disk, name: string): Promise<unknown> {
   return (JSON.parse(await disk.readFile(`${VOLUME}/${name}`, 'utf8')) as { record: unknown })
     .record
+}
+
+/** Two copies on two volumes. */
+const PAIR = { volumes: ['/one', '/two'], newCopies: 2 }
+
+async function withPairs(disk: DiskModel): Promise<TopologyStore> {
+  const store = await open(disk, PAIR)
+  const shards = store.stored.shards.map((shard) => ({
+    ...shard,
+    epoch: 1,
+    copies: shard.copies.map((copy) => ({ ...copy, child: 1, isCreated: true })),
+  }))
+  await store.update({ shards })
+  return store
 }
 
 /** Marks shard 0 as created: from here on the directory holds data. */
@@ -129,7 +174,7 @@ describe('topology store', () => {
     const created = await open(disk)
     expect(created.identity.shardCount).toBe(SHARDS)
     expect(created.stored.shards).toHaveLength(SHARDS)
-    const again = await open(disk.afterPowerCut('nothing'), 64)
+    const again = await open(disk.afterPowerCut('nothing'), { newShards: 64 })
     expect(again.identity).toEqual(created.identity)
     expect(again.stored).toEqual(created.stored)
   })
@@ -245,15 +290,81 @@ describe('topology store', () => {
 
   test('several volumes → all are written, the newest holds, a missing one is refused', async () => {
     const disk = new DiskModel()
-    const volumes = ['/one', '/two']
-    const store = await TopologyStore.open(volumes, disk, SHARDS)
+    const store = await withPairs(disk)
     const old = await disk.readFile('/one/topology.json')
     await store.update({ incarnation: 5 })
     disk.put('/one/topology.json', old)
-    const found = await TopologyStore.open(volumes, disk, SHARDS)
+    const found = await open(disk, PAIR)
     expect(found.stored.incarnation).toBe(5)
     disk.remove('/two/node.json')
-    await expect(TopologyStore.open(volumes, disk, SHARDS)).rejects.toThrow('/two')
+    await expect(open(disk, PAIR)).rejects.toThrow('/two')
+  })
+
+  test('a missing volume is named → the node opens without it, and does not write there', async () => {
+    const disk = new DiskModel()
+    await withPairs(disk)
+    disk.remove('/two/node.json').remove('/two/topology.json')
+    const store = await open(disk, { ...PAIR, lostVolumes: [1] })
+    await store.update({ incarnation: 5 })
+    expect(await disk.readdir('/two')).toEqual([])
+  })
+
+  test('nothing is missing on an empty volume → it is taken in', async () => {
+    const disk = new DiskModel()
+    const store = await withPairs(disk)
+    const shards = store.stored.shards.map((shard) => ({
+      ...shard,
+      inSync: {
+        version: 2,
+        members: shard.copies.flatMap(({ volume }, copy) => (volume === 0 ? copy : [])),
+      },
+      copies: shard.copies.map((copy) => ({ ...copy, isCreated: copy.volume === 0 })),
+    }))
+    await store.update({ shards })
+    disk.remove('/two/node.json').remove('/two/topology.json')
+    const again = await open(disk, PAIR)
+    await again.update({})
+    expect(await disk.readdir('/two')).toEqual(['node.json', 'topology.json'])
+    expect((await open(disk, PAIR)).stored.shards).toEqual(shards)
+  })
+
+  test('one of two volumes fails while it runs → the other goes on; later it is well again', async () => {
+    const disk = new DiskModel()
+    const told: string[] = []
+    const listener = {
+      onSuspect: (volume: string) => told.push(`suspect ${volume}`),
+      onWell: (volume: string) => told.push(`well ${volume}`),
+    }
+    const store = await open(disk, { ...PAIR, listener })
+    disk.failUnder('/two')
+    await store.update({ incarnation: 5 })
+    await store.update({ incarnation: 6 })
+    disk.failUnder(undefined)
+    await store.update({ incarnation: 7 })
+    expect(told).toEqual(['suspect /two', 'well /two'])
+    const two = JSON.parse(await disk.readFile('/two/topology.json')) as { record: StoredTopology }
+    expect(two.record.incarnation).toBe(7)
+  })
+
+  test('every volume fails → the update does', async () => {
+    const disk = new DiskModel()
+    const store = await open(disk, PAIR)
+    disk.failUnder('/')
+    await expect(store.update({ incarnation: 5 })).rejects.toThrow('input/output error')
+  })
+
+  test('one of two volumes hangs → the other goes on after a stated time', async () => {
+    const disk = new DiskModel()
+    const store = await open(disk, PAIR)
+    vi.useFakeTimers()
+    const release = disk.hangUnder('/two')
+    const update = store.update({ incarnation: 5 })
+    await vi.advanceTimersByTimeAsync(VOLUME_SILENT_MS_MAX)
+    await update
+    await store.update({ incarnation: 6 })
+    vi.useRealTimers()
+    release()
+    expect(store.stored.incarnation).toBe(6)
   })
 
   test('a copy of a shard → its place says volume, shard and copy', () => {

@@ -2,7 +2,7 @@
  * The coordinator's memory on disk: reads it at the start, writes it before anyone acts on it.
  *
  * Every volume holds both records of `stored-records.ts`; the newest topology holds (hard-parts
- * 25). What is missing where it should be is refused, never made anew: an empty directory in place of a
+ * 25). One that fails while the node runs is left behind, and the others go on. What is missing where it should be is refused, never made anew: an empty directory in place of a
  * lost mount would otherwise become an empty database.
  *
  * Creation writes the topology before the identity. So a directory without an identity in which no
@@ -15,7 +15,10 @@ import { KvError } from '@kv/protocol'
 import type { Disk } from './atomic-file.js'
 import { readIfThere, replaceFile, syncDirectory } from './atomic-file.js'
 import type { Identity, StoredTopology } from './stored-records.js'
+import { storedNewShard } from './state-record.js'
 import { FORMAT_VERSION, readIdentity, readStoredTopology, seal } from './stored-records.js'
+import type { VolumeListener } from './volume-record.js'
+import { VolumeRecord } from './volume-record.js'
 
 const IDENTITY_FILE = 'node.json'
 const TOPOLOGY_FILE = 'topology.json'
@@ -28,6 +31,7 @@ export type TopologyChange = Partial<
 >
 
 interface Volume {
+  readonly index: number
   readonly path: string
   readonly identity: Identity | undefined
   readonly topology: StoredTopology | undefined
@@ -46,59 +50,73 @@ export async function prepareVolumes(volumes: readonly string[], disk: Disk): Pr
   }
 }
 
+/** What a node was told about its volumes. */
+export interface StoreRequest {
+  /** In their order. */
+  readonly volumes: readonly string[]
+  /** Indices of those that are gone. They are neither read nor written. */
+  readonly lostVolumes: readonly number[]
+  readonly disk: Disk
+  /** For a new node. */
+  readonly newShards: number
+  readonly newCopies: number
+  readonly listener: VolumeListener
+}
+
 export class TopologyStore {
   readonly identity: Identity
-  private readonly volumes: readonly string[]
-  private readonly disk: Disk
+  private readonly records: readonly VolumeRecord[]
   private topology: StoredTopology
   /** Ends when the writes asked for so far have ended; never rejects. */
   private lastWrite: Promise<void> = Promise.resolve()
 
   private constructor(
-    place: { readonly volumes: readonly string[]; readonly disk: Disk },
+    records: readonly VolumeRecord[],
     identity: Identity,
     topology: StoredTopology,
   ) {
-    this.volumes = place.volumes
-    this.disk = place.disk
+    this.records = records
     this.identity = identity
     this.topology = topology
   }
 
   /**
-   * Opens the volumes of a node, or makes new ones if all are empty. `shardCount` is for new ones;
-   * whether it fits existing ones is for the caller to say.
+   * Opens the volumes of a node, or makes new ones if all are empty. Whether what is found fits what
+   * was asked for is for the caller to say.
    */
-  static async open(
-    volumes: readonly string[],
-    disk: Disk,
-    shardCount: number,
-  ): Promise<TopologyStore> {
-    const found = await Promise.all(volumes.map((path) => readVolume(disk, path)))
-    const identity = found[0]?.identity
-    if (identity === undefined) return TopologyStore.create(found, disk, shardCount)
-    for (const [index, volume] of found.entries()) {
-      assertVolume(volume, index, identity, found.length)
-    }
+  static async open(request: StoreRequest): Promise<TopologyStore> {
+    const { volumes, lostVolumes, disk } = request
+    const found = await Promise.all(
+      volumes.flatMap((path, index) =>
+        lostVolumes.includes(index) ? [] : [readVolume(disk, path, index)],
+      ),
+    )
+    const identity = found.find((volume) => volume.identity !== undefined)?.identity
+    if (identity === undefined) return TopologyStore.create(request, found)
     const topologies = found.flatMap((volume) => volume.topology ?? [])
     const newest = topologies.toSorted((left, right) => right.generation - left.generation)[0]
+    for (const volume of found) {
+      if (await isNewHere(disk, volume, newest)) {
+        await writeIdentity(disk, volume, { ...identity, volumeCount: volumes.length })
+      } else assertVolume(volume, identity, volumes.length)
+    }
     if (newest === undefined) throw damaged(volumes[0]!, `${TOPOLOGY_FILE} is missing`)
-    return new TopologyStore({ volumes, disk }, identity, newest)
+    return new TopologyStore(recordsOf(request, found), identity, newest)
   }
 
   private static async create(
+    request: StoreRequest,
     found: readonly Volume[],
-    disk: Disk,
-    shardCount: number,
   ): Promise<TopologyStore> {
-    for (const volume of found) await assertEmpty(disk, volume)
-    const volumes = found.map((volume) => volume.path)
-    const identity = newIdentity(shardCount, volumes.length)
-    const store = new TopologyStore({ volumes, disk }, identity, newTopology(identity))
-    await store.update({})
-    for (const [volume, path] of volumes.entries()) {
-      await replaceFile(disk, join(path, IDENTITY_FILE), seal({ ...identity, volume }))
+    for (const volume of found) await assertEmpty(request.disk, volume)
+    if (found.length < request.volumes.length) {
+      throw damaged(found[0]!.path, 'a node that is new has no lost volumes')
     }
+    const identity = newIdentity(request.newShards, request.volumes.length)
+    const topology = newTopology(identity, request.newCopies)
+    const store = new TopologyStore(recordsOf(request, found), identity, topology)
+    await store.update({})
+    for (const volume of found) await writeIdentity(request.disk, volume, identity)
     return store
   }
 
@@ -107,7 +125,10 @@ export class TopologyStore {
     return this.topology
   }
 
-  /** Resolves once the change is durable on every volume. Changes are written in call order. */
+  /**
+   * Resolves once the change is durable on every volume that works; rejects if none does. Changes are
+   * written in call order.
+   */
   update(change: TopologyChange): Promise<void> {
     const write = this.lastWrite.then(() => this.write(change))
     this.lastWrite = write.catch(() => {})
@@ -119,11 +140,21 @@ export class TopologyStore {
     const text = seal(next)
     // A write that fails on one volume has happened on others: its number is used up.
     this.topology = { ...this.topology, generation: next.generation }
-    for (const volume of this.volumes) {
-      await replaceFile(this.disk, join(volume, TOPOLOGY_FILE), text)
-    }
+    const isAlone = this.records.length === 1
+    const failures = await Promise.all(this.records.map((record) => record.write(text, isAlone)))
+    if (failures.every((failure) => failure !== undefined)) throw failures[0]!
     this.topology = next
   }
+}
+
+function recordsOf(request: StoreRequest, found: readonly Volume[]): readonly VolumeRecord[] {
+  const { disk, listener } = request
+  return found.map(({ path }) => new VolumeRecord(disk, path, join(path, TOPOLOGY_FILE), listener))
+}
+
+async function writeIdentity(disk: Disk, volume: Volume, identity: Identity): Promise<void> {
+  const own = { ...identity, volume: volume.index }
+  await replaceFile(disk, join(volume.path, IDENTITY_FILE), seal(own))
 }
 
 function newIdentity(shardCount: number, volumeCount: number): Identity {
@@ -137,24 +168,23 @@ function newIdentity(shardCount: number, volumeCount: number): Identity {
   }
 }
 
-function newTopology(identity: Identity): StoredTopology {
+function newTopology(identity: Identity, copies: number): StoredTopology {
   return {
     formatVersion: FORMAT_VERSION,
     clusterId: identity.clusterId,
     generation: 0,
     incarnation: 0,
     clientIdsEnd: 1,
-    shards: Array.from({ length: identity.shardCount }, () => ({
-      epoch: 0,
-      primary: 0,
-      copies: [{ volume: 0, child: 0, isCreated: false }],
-    })),
+    shards: Array.from({ length: identity.shardCount }, (_, id) =>
+      storedNewShard(id, copies, identity.volumeCount),
+    ),
     processes: [],
   }
 }
 
-async function readVolume(disk: Disk, path: string): Promise<Volume> {
+async function readVolume(disk: Disk, path: string, index: number): Promise<Volume> {
   return {
+    index,
     path,
     identity: await readRecord(disk, join(path, IDENTITY_FILE), readIdentity),
     topology: await readRecord(disk, join(path, TOPOLOGY_FILE), readStoredTopology),
@@ -185,8 +215,30 @@ async function assertEmpty(disk: Disk, volume: Volume): Promise<void> {
   throw damaged(volume.path, `it holds data of a kv node, but ${IDENTITY_FILE} is missing`)
 }
 
-function assertVolume(volume: Volume, index: number, first: Identity, count: number): void {
-  const { identity, topology, path } = volume
+/**
+ * Whether an empty volume stands where nothing is missing: nothing of what was to be there was ever
+ * created, or it was given up when its disk was named as lost. Anything else that is gone is damage.
+ */
+async function isNewHere(
+  disk: Disk,
+  volume: Volume,
+  newest: StoredTopology | undefined,
+): Promise<boolean> {
+  if (volume.identity !== undefined || newest === undefined) return false
+  const isForeign = volume.topology !== undefined && volume.topology.clusterId !== newest.clusterId
+  const names = await disk.readdir(volume.path)
+  if (isForeign || names.includes(SHARDS_DIRECTORY)) return false
+  return newest.shards.every(({ epoch, copies, inSync, primary }) =>
+    copies.every((copy, number) => {
+      if (copy.volume !== volume.index) return true
+      const isMember = inSync?.members.includes(number) ?? number === primary
+      return !copy.isCreated && (epoch === 0 || !isMember)
+    }),
+  )
+}
+
+function assertVolume(volume: Volume, first: Identity, count: number): void {
+  const { identity, topology, path, index } = volume
   if (identity === undefined) throw damaged(path, `${IDENTITY_FILE} is missing`)
   const belongs =
     identity.clusterId === first.clusterId &&

@@ -1,0 +1,365 @@
+/**
+ * Processes, directories and channels as the planner's model test needs them: a world in which a
+ * coordinator's decisions have consequences.
+ *
+ * Of data it knows one number per copy: how many of the shard's acknowledged writes it holds.
+ */
+import type { BackupPlace, ReplicaPlace } from '../../link/control.js'
+import { absentChild } from '../child-state.js'
+import { closedCopy } from '../copy-state.js'
+import { instructionFor } from '../instruction.js'
+import type { NodeEvent, NodeState } from '../node-state.js'
+import { carryOut, firstTopology, observe } from '../node-state.js'
+import { plan } from '../plan.js'
+import type { ShardState } from '../shard-state.js'
+import { newShard } from '../shard-state.js'
+import type { Step } from '../step.js'
+import type { Directory, Hosted, Process, WorldSize } from './world-parts.js'
+import { isBusy } from './world-parts.js'
+
+export class World {
+  state: NodeState
+  nowMs = 0
+  private readonly processes: Process[] = []
+  private readonly disk: readonly (readonly Directory[])[]
+  private readonly acknowledged: number[]
+  /** By shard: the epoch of the last promotion. */
+  private readonly lastEpochs: number[]
+
+  constructor({ shards, children, copies }: WorldSize) {
+    const fresh = Array.from({ length: shards }, (_, id) =>
+      newShard(id, { copies: Array.from({ length: copies }, (__, copy) => closedCopy(copy)) }),
+    )
+    this.state = {
+      minInSync: Math.min(2, copies),
+      shards: fresh,
+      children: Array.from({ length: children }, (_, index) => absentChild(index + 1)),
+      published: firstTopology(1, fresh),
+    }
+    const empty = (): Directory => ({ exists: false, isDamaged: false, holds: 0 })
+    this.disk = fresh.map(() => Array.from({ length: copies }, empty))
+    this.acknowledged = fresh.map(() => 0)
+    this.lastEpochs = fresh.map(() => 0)
+  }
+
+  get living(): readonly Process[] {
+    return this.processes.filter((process) => process.isAlive)
+  }
+
+  /** Copies per living process. */
+  held(): number[] {
+    return this.living.map((process) => process.hosts.size)
+  }
+
+  primaries(): number[] {
+    return this.living.map(
+      ({ hosts }) => [...hosts.values()].filter((hosted) => hosted.role === 'primary').length,
+    )
+  }
+
+  /** Whether every copy that was in sync is damaged. */
+  isLost(shard: number): boolean {
+    const { members } = this.state.shards[shard]!.inSync
+    return members.every((member) => this.disk[shard]![member]!.isDamaged)
+  }
+
+  /** Plans and acts until there is nothing to do, as the supervisor does. */
+  settle(): void {
+    for (let round = 0; ; round += 1) {
+      if (round > 1_000) throw new Error('the planner never comes to an end')
+      const { steps } = plan(this.state, this.nowMs)
+      if (steps.length === 0) break
+      for (const step of steps) this.state = carryOut(this.state, step)
+      for (const step of steps) this.act(step)
+    }
+    for (const shard of this.state.shards) this.checkMembers(shard)
+  }
+
+  /** P1: what is acknowledged is in every copy that is said to be in sync. */
+  private checkMembers(shard: ShardState): void {
+    for (const member of shard.inSync.members) {
+      const { isDamaged, holds } = this.disk[shard.id]![member]!
+      if (!isDamaged && holds < this.acknowledged[shard.id]!) {
+        throw new Error(`P1: copy ${member} of shard ${shard.id} is in sync and lacks writes`)
+      }
+    }
+  }
+
+  private act(step: Step): void {
+    if (step.type === 'publish') return
+    if (step.type === 'fork') {
+      const { child } = step
+      const outbox: NodeEvent[] = [{ type: 'started', child, nowMs: this.nowMs }]
+      const address = `${child}-${this.processes.length}`
+      const life = { hosts: new Map(), ended: new Map(), isAlive: true, isCondemned: false }
+      this.processes.push({ child, address, inbox: [], outbox, ...life })
+      return
+    }
+    const process = this.living.find((candidate) => candidate.child === step.child)
+    const instruction = instructionFor(this.state, step, {
+      volumePath: () => '/data',
+      directoryOf: (shard, { copy }) => `/data/shards/${shard}/${copy}`,
+      addressOf: (child) => this.living.find((other) => other.child === child)?.address ?? '',
+    })
+    if (instruction !== undefined) process?.inbox.push(instruction)
+  }
+
+  /** A process takes the next thing it was told; `luck` decides whether an opening fails. */
+  work(pick: number, luck: number): void {
+    const busy = this.living.filter((process) => process.inbox.length > 0)
+    const process = busy[pick % busy.length]
+    const message = process?.inbox.shift()
+    if (process === undefined || message === undefined) return
+    if (message.type === 'open') this.open(process, message.place, luck)
+    else if (message.type === 'back') this.back(process, message.place, luck)
+    else if (message.type === 'release') {
+      const { shard, hosting } = message
+      if (process.hosts.get(shard)?.hosting === hosting) process.hosts.delete(shard)
+      process.ended.set(shard, hosting)
+      process.outbox.push({ type: 'released', child: process.child, shard, hosting })
+    } else if (message.type === 'inSync') {
+      const hosted = process.hosts.get(message.shard)
+      if (hosted?.epoch !== message.epoch || message.inSync.version <= hosted.set.version) return
+      hosted.set = message.inSync
+      hosted.asked = undefined
+    }
+  }
+
+  private open(process: Process, place: ReplicaPlace, luck: number): void {
+    const { shard, copy, hosting, epoch, inSync } = place
+    if (hosting <= (process.ended.get(shard) ?? 0)) return
+    if (this.hostings(shard).some(({ hosted }) => hosted.role === 'primary')) {
+      throw new Error(`P5: shard ${shard} gets a primary while it has one`)
+    }
+    if (epoch <= this.lastEpochs[shard]!) throw new Error('epochs must grow')
+    this.lastEpochs[shard] = epoch
+    const present = process.hosts.get(shard)
+    if (present === undefined) {
+      if (!this.enter(process, place, luck)) return
+    } else if (present.copy !== copy || present.hosting !== hosting) {
+      throw new Error(`child ${process.child} gets a second copy of shard ${shard}`)
+    }
+    if (this.disk[shard]![copy]!.holds < this.acknowledged[shard]!) {
+      throw new Error(`P1: shard ${shard} is served from a copy that lacks writes`)
+    }
+    const hosted = process.hosts.get(shard)!
+    Object.assign(hosted, { role: 'primary', epoch, set: inSync, asked: undefined })
+    this.serve(process, shard, hosted)
+  }
+
+  private back(process: Process, place: BackupPlace, luck: number): void {
+    const { shard, hosting, primaryAddress = '' } = place
+    if (hosting <= (process.ended.get(shard) ?? 0)) return
+    const present = process.hosts.get(shard)
+    if (present === undefined) {
+      if (!this.enter(process, place, luck)) return
+      process.outbox.push({
+        type: 'backing',
+        child: process.child,
+        shard,
+        hosting,
+        nowMs: this.nowMs,
+      })
+    } else if (present.hosting !== hosting || present.role !== 'backup') {
+      throw new Error(`child ${process.child} gets a second copy of shard ${shard}`)
+    }
+    process.hosts.get(shard)!.follows = primaryAddress
+  }
+
+  /** The process opens the copy's directory, unless that fails. */
+  private enter(process: Process, place: ReplicaPlace | BackupPlace, luck: number): boolean {
+    const { shard, copy, hosting, create } = place
+    if (this.hostings(shard).some(({ hosted }) => hosted.copy === copy)) {
+      throw new Error(`P5: copy ${copy} of shard ${shard} is opened while another process has it`)
+    }
+    const directory = this.disk[shard]![copy]!
+    if (!create && !directory.exists) throw new Error('there is no such directory')
+    if (luck % 5 === 0) return this.refuse(process, place, false)
+    if (directory.isDamaged && !create) return this.refuse(process, place, true)
+    if (directory.isDamaged) Object.assign(directory, { isDamaged: false, holds: 0 })
+    directory.exists = true
+    process.hosts.set(shard, {
+      copy,
+      hosting,
+      role: 'backup',
+      follows: '',
+      joined: 0,
+      epoch: 0,
+      set: { version: 0, members: [] },
+      asked: undefined,
+      isServing: false,
+    })
+    return true
+  }
+
+  private refuse(
+    { child, outbox, ended }: Process,
+    { shard, hosting }: { readonly shard: number; readonly hosting: number },
+    damaged: boolean,
+  ): false {
+    ended.set(shard, hosting)
+    const failure = { reason: 'bad luck', damaged, nowMs: this.nowMs, chance: 0 }
+    outbox.push({ type: 'failed', child, shard, hosting, ...failure })
+    return false
+  }
+
+  private hostings(shard: number): { process: Process; hosted: Hosted }[] {
+    return this.living.flatMap((process) => {
+      const hosted = process.hosts.get(shard)
+      return hosted === undefined ? [] : [{ process, hosted }]
+    })
+  }
+
+  private primariesOfAll(): { process: Process; shard: number; hosted: Hosted }[] {
+    return this.living.flatMap((process) =>
+      [...process.hosts]
+        .filter(([, hosted]) => hosted.role === 'primary')
+        .map(([shard, hosted]) => ({ process, shard, hosted })),
+    )
+  }
+
+  /** The backups that have a conversation with this primary. */
+  private followers(process: Process, shard: number): Hosted[] {
+    return this.hostings(shard)
+      .map(({ hosted }) => hosted)
+      .filter(({ role, follows }) => role === 'backup' && follows === process.address)
+  }
+
+  private required({ set, asked, copy }: Hosted): number[] {
+    const members = asked?.type === 'add' ? [...set.members, asked.copy] : set.members
+    return members.filter((member) => member !== copy)
+  }
+
+  private hasAll(process: Process, shard: number, hosted: Hosted): boolean {
+    const joined = this.followers(process, shard).filter(({ joined: at }) => at === hosted.epoch)
+    return this.required(hosted).every((member) => joined.some(({ copy }) => copy === member))
+  }
+
+  /** A primary brings its followers up to date and asks for what its set should be. */
+  look(pick: number): void {
+    const all = this.primariesOfAll()
+    const chosen = all[pick % all.length]
+    if (chosen === undefined) return
+    const { process, shard, hosted } = chosen
+    const followers = this.followers(process, shard)
+    const { holds } = this.disk[shard]![hosted.copy]!
+    for (const follower of followers) {
+      this.disk[shard]![follower.copy]!.holds = holds
+      follower.joined = hosted.epoch
+    }
+    this.serve(process, shard, hosted)
+    if (hosted.asked !== undefined) return
+    const { members, version } = hosted.set
+    const gone = this.required(hosted).find(
+      (member) => !followers.some(({ copy }) => copy === member),
+    )
+    const joining = followers.find(({ copy }) => !members.includes(copy))
+    if (gone !== undefined) hosted.asked = { type: 'remove', copy: gone, hosting: 0 }
+    else if (joining !== undefined) {
+      hosted.asked = { type: 'add', copy: joining.copy, hosting: joining.hosting }
+    } else return
+    const { child } = process
+    const { epoch, asked: change } = hosted
+    process.outbox.push({ type: 'askSet', child, shard, epoch, version, change })
+  }
+
+  private serve(process: Process, shard: number, hosted: Hosted): void {
+    if (hosted.isServing || !this.hasAll(process, shard, hosted)) return
+    hosted.isServing = true
+    const { hosting, epoch } = hosted
+    const said = { child: process.child, shard, hosting, epoch, nowMs: this.nowMs }
+    process.outbox.push({ type: 'opened', ...said })
+  }
+
+  /** A client writes: acknowledged if everybody who is required has it, and they are enough. */
+  write(pick: number): void {
+    const all = this.primariesOfAll().filter(({ hosted }) => hosted.isServing)
+    const chosen = all[pick % all.length]
+    if (chosen === undefined) return
+    const { process, shard, hosted } = chosen
+    if (hosted.set.members.length < this.state.minInSync) return
+    if (!this.hasAll(process, shard, hosted)) return
+    this.acknowledged[shard]! += 1
+    const holders = [hosted, ...this.followers(process, shard)].filter(
+      ({ copy, joined }) => copy === hosted.copy || joined === hosted.epoch,
+    )
+    for (const { copy } of holders) this.disk[shard]![copy]!.holds = this.acknowledged[shard]!
+  }
+
+  /** The coordinator hears the next message of some process. */
+  hear(pick: number): void {
+    const talking = this.processes.filter((process) => process.outbox.length > 0)
+    const event = talking[pick % talking.length]?.outbox.shift()
+    if (event === undefined) return
+    this.state = observe(this.state, event)
+    this.settle()
+  }
+
+  /** A process dies, by itself or because it was condemned. */
+  kill(pick: number): void {
+    const process = this.living[pick % this.living.length]
+    if (process === undefined) return
+    process.isAlive = false
+    process.hosts.clear()
+    process.outbox.push({ type: 'exited', child: process.child, nowMs: this.nowMs, chance: 0.5 })
+  }
+
+  /** The coordinator finds that a child does not answer. What it has it keeps until it dies. */
+  condemn(pick: number): void {
+    const process = this.living[pick % this.living.length]
+    if (process === undefined || process.isCondemned) return
+    process.isCondemned = true
+    this.state = observe(this.state, { type: 'condemned', child: process.child })
+    this.settle()
+  }
+
+  /** A copy can't go on: its process lets go of it. */
+  fail(pick: number): void {
+    const process = this.living[pick % this.living.length]
+    const [shard, hosted] = [...(process?.hosts ?? [])][pick % (process?.hosts.size ?? 1)] ?? []
+    if (process === undefined || shard === undefined || hosted === undefined) return
+    process.hosts.delete(shard)
+    this.refuse(process, { shard, hosting: hosted.hosting }, false)
+  }
+
+  /** What a copy stores is damaged; who has it open finds out at once. */
+  damage(pick: number): void {
+    const shard = pick % this.disk.length
+    const copy = pick % this.disk[shard]!.length
+    const directory = this.disk[shard]![copy]!
+    if (!directory.exists) return
+    Object.assign(directory, { isDamaged: true, holds: 0 })
+    const user = this.hostings(shard).find(({ hosted }) => hosted.copy === copy)
+    if (user === undefined) return
+    user.process.hosts.delete(shard)
+    this.refuse(user.process, { shard, hosting: user.hosted.hosting }, true)
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms
+    this.settle()
+  }
+
+  /** No more deaths and no more bad luck: runs until nothing moves. */
+  rest(): void {
+    while (this.living.some((process) => process.isCondemned)) {
+      this.kill(this.living.findIndex((process) => process.isCondemned))
+    }
+    for (let quiet = 0, round = 0; quiet < 2; round += 1) {
+      if (round > 1_000) throw new Error('it does not come to rest')
+      const before = this.state
+      this.finish()
+      this.pass(60_000)
+      quiet = this.state === before ? quiet + 1 : 0
+    }
+  }
+
+  /** Everything that was said is heard, and every primary looks at its followers. */
+  private finish(): void {
+    for (let pick = 0; this.processes.some((process) => isBusy(process)); pick += 1) {
+      this.work(pick, 1)
+      this.hear(pick)
+    }
+    for (let pick = this.primariesOfAll().length; pick > 0; pick -= 1) this.look(pick)
+  }
+}
