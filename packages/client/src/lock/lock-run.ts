@@ -7,7 +7,7 @@ import { watchAbort } from '../abort-watch.js'
 import type { LockAnswer } from '../session/answers.js'
 import type { Lock } from './lock.js'
 import type { LockEffect, LockEvent, LockState, LockStep, LockTerms } from './lock-state.js'
-import { begin, step } from './lock-state.js'
+import { alarmOf, begin, step, watchedIn } from './lock-state.js'
 
 export interface LockPorts {
   readonly clock: Clock
@@ -28,7 +28,8 @@ export class LockRun {
   private readonly ports: LockPorts
   private readonly alarm: Alarm
   private state: LockState
-  private alarmAt = Infinity
+  /** The ticket that is watched. */
+  private watched: number | undefined = undefined
   private unwatch: (() => void) | undefined = undefined
   private forgetSignal: (() => void) | undefined = undefined
   private readonly loss = new AbortController()
@@ -42,7 +43,7 @@ export class LockRun {
     this.state = { name: 'over' }
     this.alarm = new Alarm(ports.clock, () => {
       this.on({ type: 'alarm' })
-      return this.alarmAt
+      return alarmOf(this.state, terms)
     })
   }
 
@@ -78,12 +79,26 @@ export class LockRun {
     this.follow(step(this.state, event, this.terms, this.ports.clock.now()))
   }
 
-  private follow({ state, effects, alarmAt }: LockStep): void {
+  private follow([state, ...effects]: LockStep): void {
     this.state = state
-    this.alarmAt = alarmAt
+    const alarmAt = alarmOf(state, this.terms)
     if (alarmAt === Infinity) this.alarm.clear()
     else this.alarm.setBy(alarmAt)
+    this.watch(watchedIn(state))
     for (const effect of effects) this.carryOut(effect)
+  }
+
+  /** This ticket, in place of what was watched before. */
+  private watch(ticket: number | undefined): void {
+    if (ticket === this.watched) return
+    this.unwatch?.()
+    this.watched = ticket
+    this.unwatch =
+      ticket === undefined
+        ? undefined
+        : this.ports.watch(ticket, () => {
+            this.on({ type: 'gone' })
+          })
   }
 
   private carryOut(effect: LockEffect): void {
@@ -93,16 +108,6 @@ export class LockRun {
         return
       case 'renew':
         void this.renew(effect.version)
-        return
-      case 'watch':
-        this.stopWatching()
-        this.unwatch = this.ports.watch(effect.ticket, () => {
-          this.stopWatching()
-          this.on({ type: 'gone' })
-        })
-        return
-      case 'unwatch':
-        this.stopWatching()
         return
       case 'unlock':
         this.unlocked = this.ports.unlock(effect.ticket)
@@ -140,11 +145,6 @@ export class LockRun {
       event = { type: 'renewalFailed', error }
     }
     this.on(event)
-  }
-
-  private stopWatching(): void {
-    this.unwatch?.()
-    this.unwatch = undefined
   }
 
   private settle(): void {

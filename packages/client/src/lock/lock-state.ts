@@ -26,11 +26,11 @@ export type LockState =
   | {
       readonly name: 'asking'
       readonly ticket: number
-      /** The ticket that is watched, if one is. */
+      /** The ticket that is watched, if one is; 0 is the lock. */
       readonly watched: number | undefined
       readonly sentAt: number
-      /** Why nobody wants the lock any more, if so. */
-      readonly unwanted: { readonly reason: unknown } | undefined
+      /** Nobody wants the lock any more: what the ask brings is given back when it is known. */
+      readonly isUnwanted: boolean
     }
   | {
       readonly name: 'waiting'
@@ -62,9 +62,6 @@ export type LockEvent =
 
 export type LockEffect =
   | { readonly type: 'ask'; readonly ticket: number }
-  /** Instead of what was watched before; ticket 0 is the lock. */
-  | { readonly type: 'watch'; readonly ticket: number }
-  | { readonly type: 'unwatch' }
   | { readonly type: 'renew'; readonly version: number }
   | { readonly type: 'unlock'; readonly ticket: number }
   /** It is had: whoever waits for it goes on. */
@@ -73,12 +70,8 @@ export type LockEffect =
   | { readonly type: 'refuse'; readonly reason: unknown }
   | { readonly type: 'lose'; readonly error: KvError }
 
-export interface LockStep {
-  readonly state: LockState
-  readonly effects: readonly LockEffect[]
-  /** When an alarm is due, or `Infinity`. */
-  readonly alarmAt: number
-}
+/** What is watched, and when an alarm is due, follow from the state. */
+export type LockStep = readonly [state: LockState, ...effects: LockEffect[]]
 
 /** Pause after an ask that failed; a part of the ttl after a renewal that did. */
 const RETRY_MS = 100
@@ -86,9 +79,10 @@ const RENEWALS_PER_TTL = 3
 const RETRIES_PER_TTL = 10
 
 const OVER: LockState = { name: 'over' }
+const UNLOCK: LockEffect = { type: 'unlock', ticket: 0 }
 
 export function begin(now: number): LockStep {
-  return asking({ ticket: 0, watched: undefined }, now, [])
+  return asking({ ticket: 0, watched: undefined }, now)
 }
 
 export function step(state: LockState, event: LockEvent, terms: LockTerms, now: number): LockStep {
@@ -101,7 +95,27 @@ export function step(state: LockState, event: LockEvent, terms: LockTerms, now: 
     case 'renewing':
       return whileHeld(state, event, terms, now)
     case 'over':
-      return stay(state)
+      return [state]
+  }
+}
+
+/** The ticket to watch, if one is. */
+export function watchedIn(state: LockState): number | undefined {
+  return 'watched' in state ? state.watched : undefined
+}
+
+/** When an alarm is due, or `Infinity`. */
+export function alarmOf(state: LockState, terms: LockTerms): number {
+  switch (state.name) {
+    case 'waiting':
+      return Math.min(state.askAt, terms.waitUntil)
+    case 'held':
+      return Math.min(state.renewAt, state.validUntil)
+    case 'renewing':
+      return state.validUntil
+    case 'asking':
+    case 'over':
+      return Infinity
   }
 }
 
@@ -110,165 +124,102 @@ type Waiting = Extract<LockState, { name: 'waiting' }>
 type Held = Extract<LockState, { name: 'held' | 'renewing' }>
 
 function whileAsking(state: Asking, event: LockEvent, terms: LockTerms, now: number): LockStep {
-  switch (event.type) {
-    case 'answered':
-      return onAnswer(state, event.answer, terms, now)
-    case 'failed':
-      return onFailure(state, event.error, terms, now)
-    case 'gone':
-      // What the answer says is watched anew: that tells if it is gone already.
-      return stay({ ...state, watched: undefined })
-    case 'aborted': {
-      // What the ask brings is given back when it is known.
-      const unwanted = { reason: event.reason }
-      const effects: LockEffect[] = [{ type: 'unwatch' }, { type: 'refuse', ...unwanted }]
-      return { state: { ...state, watched: undefined, unwanted }, effects, alarmAt: Infinity }
-    }
-    case 'alarm':
-    case 'released':
-    case 'renewed':
-    case 'renewalFailed':
-      return stay(state)
-  }
+  if (event.type === 'answered') return onAnswer(state, event.answer, terms, now)
+  if (event.type === 'failed') return onFailure(state, event.error, terms, now)
+  // What the answer says is watched anew: that tells if it is gone already.
+  if (event.type === 'gone') return [{ ...state, watched: undefined }]
+  if (event.type !== 'aborted') return [state]
+  return [{ ...state, watched: undefined, isUnwanted: true }, refusal(event.reason)]
 }
 
 function onAnswer(state: Asking, answer: LockAnswer, terms: LockTerms, now: number): LockStep {
-  switch (answer.type) {
-    case 'granted':
-      return onGranted(state, answer.version, terms, now)
-    case 'queued': {
-      const { ticket, behind } = answer
-      if (state.unwanted !== undefined) return end([{ type: 'unlock', ticket }])
-      if (now >= terms.waitUntil) return giveUp(terms, ticket)
-      const askAt = state.sentAt + terms.placeMs / RENEWALS_PER_TTL
-      const effects: LockEffect[] =
-        state.watched === behind ? [] : [{ type: 'watch', ticket: behind }]
-      return waiting({ name: 'waiting', ticket, watched: behind, askAt }, effects, terms)
-    }
-    case 'busy':
-      return state.unwanted === undefined ? refused(lockedError(terms)) : end([])
-  }
+  const { sentAt, isUnwanted } = state
+  if (answer.type === 'granted') return onGranted(state, answer.version, terms, now)
+  if (answer.type === 'busy') return isUnwanted ? [OVER] : [OVER, refusal(lockedError(terms))]
+  const { ticket, behind: watched } = answer
+  if (isUnwanted) return [OVER, { type: 'unlock', ticket }]
+  if (now >= terms.waitUntil) return giveUp(terms, ticket)
+  return [{ name: 'waiting', ticket, watched, askAt: sentAt + terms.placeMs / RENEWALS_PER_TTL }]
 }
 
 function onGranted(state: Asking, version: number, terms: LockTerms, now: number): LockStep {
-  const unlock: LockEffect = { type: 'unlock', ticket: 0 }
-  if (state.unwanted !== undefined) return end([unlock])
-  const { sentAt } = state
-  const validUntil = sentAt + terms.ttlMs
+  if (state.isUnwanted) return [OVER, UNLOCK]
+  const validUntil = state.sentAt + terms.ttlMs
   if (now < validUntil) {
-    const effects: LockEffect[] = [{ type: 'unwatch' }, { type: 'grant', version }]
-    return held({ version, validUntil, renewAt: renewalAt(sentAt, terms) }, effects)
+    const renewAt = renewalAt(state.sentAt, terms)
+    return [
+      { name: 'held', version, validUntil, renewAt },
+      { type: 'grant', version },
+    ]
   }
   // The answer took longer than the lock lasts.
   if (now >= terms.waitUntil) return giveUp(terms, 0)
-  return asking({ ticket: 0, watched: undefined }, now, [{ type: 'unwatch' }, unlock])
+  return asking({ ticket: 0, watched: undefined }, now, UNLOCK)
 }
 
 function onFailure(state: Asking, error: unknown, terms: LockTerms, now: number): LockStep {
-  const { ticket, watched } = state
-  if (state.unwanted !== undefined) return end([{ type: 'unlock', ticket }])
+  const { ticket, watched, isUnwanted } = state
+  // It may have taken effect: what it brought is given back.
+  if (isUnwanted) return [OVER, { type: 'unlock', ticket }]
   const canRepeat = error instanceof KvError && error.retryable && terms.mayWait
   if (!canRepeat || now >= terms.waitUntil) {
-    // It may have taken effect: what it brought is given back.
-    return end([{ type: 'unwatch' }, { type: 'unlock', ticket }, { type: 'refuse', reason: error }])
+    return [OVER, { type: 'unlock', ticket }, refusal(error)]
   }
-  return waiting({ name: 'waiting', ticket, watched, askAt: now + RETRY_MS }, [], terms)
+  return [{ name: 'waiting', ticket, watched, askAt: now + RETRY_MS }]
 }
 
 function whileWaiting(state: Waiting, event: LockEvent, terms: LockTerms, now: number): LockStep {
-  const { ticket, watched } = state
-  switch (event.type) {
-    case 'gone':
-      return asking({ ticket, watched: undefined }, now, [])
-    case 'alarm':
-      if (now >= terms.waitUntil) return giveUp(terms, ticket)
-      if (now >= state.askAt) return asking({ ticket, watched }, now, [])
-      return waiting(state, [], terms)
-    case 'aborted':
-      return end([
-        { type: 'unwatch' },
-        { type: 'unlock', ticket },
-        { type: 'refuse', reason: event.reason },
-      ])
-    case 'answered':
-    case 'failed':
-    case 'released':
-    case 'renewed':
-    case 'renewalFailed':
-      return waiting(state, [], terms)
+  const { ticket } = state
+  if (event.type === 'gone') return asking({ ticket, watched: undefined }, now)
+  if (event.type === 'aborted') {
+    return [OVER, { type: 'unlock', ticket }, refusal(event.reason)]
   }
+  if (event.type !== 'alarm') return [state]
+  if (now >= terms.waitUntil) return giveUp(terms, ticket)
+  return now >= state.askAt ? asking(state, now) : [state]
 }
 
 function whileHeld(state: Held, event: LockEvent, terms: LockTerms, now: number): LockStep {
   const { version, validUntil, renewAt } = state
-  if (event.type === 'released') return end([{ type: 'unlock', ticket: 0 }])
-  if (event.type === 'renewed' && state.name === 'renewing') {
-    if (!event.isHeld) return end([{ type: 'lose', error: lostError(terms, 'it was taken away') }])
-    const renewed = {
-      version,
-      validUntil: renewAt + terms.ttlMs,
-      renewAt: renewalAt(renewAt, terms),
-    }
-    return now < renewed.validUntil ? held(renewed, []) : lost(terms)
+  const isRenewing = state.name === 'renewing'
+  if (event.type === 'released') return [OVER, UNLOCK]
+  if (isRenewing && event.type === 'renewed') {
+    if (!event.isHeld) return [OVER, { type: 'lose', error: lostError(terms, 'it was taken away') }]
+    const validAnew = renewAt + terms.ttlMs
+    if (now >= validAnew) return lost(terms)
+    return [{ name: 'held', version, validUntil: validAnew, renewAt: renewalAt(renewAt, terms) }]
   }
   if (now >= validUntil) return lost(terms)
-  if (event.type === 'renewalFailed' && state.name === 'renewing') {
-    return held({ version, validUntil, renewAt: now + terms.ttlMs / RETRIES_PER_TTL }, [])
+  if (isRenewing && event.type === 'renewalFailed') {
+    return [{ ...state, name: 'held', renewAt: now + terms.ttlMs / RETRIES_PER_TTL }]
   }
-  if (state.name === 'renewing') return { state, effects: [], alarmAt: validUntil }
-  if (event.type !== 'alarm' || now < renewAt) return held({ version, validUntil, renewAt }, [])
-  return {
-    state: { name: 'renewing', version, validUntil, renewAt: now },
-    effects: [{ type: 'renew', version }],
-    alarmAt: validUntil,
-  }
+  if (isRenewing || event.type !== 'alarm' || now < renewAt) return [state]
+  return [
+    { ...state, name: 'renewing', renewAt: now },
+    { type: 'renew', version },
+  ]
 }
 
 function asking(
-  { ticket, watched }: { readonly ticket: number; readonly watched: number | undefined },
+  { ticket, watched }: Pick<Waiting, 'ticket' | 'watched'>,
   now: number,
-  effects: readonly LockEffect[],
+  ...effects: LockEffect[]
 ): LockStep {
-  return {
-    state: { name: 'asking', ticket, watched, sentAt: now, unwanted: undefined },
-    effects: [...effects, { type: 'ask', ticket }],
-    alarmAt: Infinity,
-  }
+  const state = { name: 'asking', ticket, watched, sentAt: now, isUnwanted: false } as const
+  return [state, ...effects, { type: 'ask', ticket }]
 }
 
-function waiting(state: Waiting, effects: readonly LockEffect[], terms: LockTerms): LockStep {
-  return { state, effects, alarmAt: Math.min(state.askAt, terms.waitUntil) }
-}
-
-function held(state: Omit<Held, 'name'>, effects: readonly LockEffect[]): LockStep {
-  const alarmAt = Math.min(state.renewAt, state.validUntil)
-  return { state: { name: 'held', ...state }, effects, alarmAt }
-}
-
-/** Nothing is due while the state stays as it is. */
-function stay(state: LockState): LockStep {
-  return { state, effects: [], alarmAt: Infinity }
-}
-
-function end(effects: readonly LockEffect[]): LockStep {
-  return { state: OVER, effects, alarmAt: Infinity }
+function refusal(reason: unknown): LockEffect {
+  return { type: 'refuse', reason }
 }
 
 function giveUp(terms: LockTerms, ticket: number): LockStep {
-  const reason = lockedError(terms)
-  return end([{ type: 'unwatch' }, { type: 'unlock', ticket }, { type: 'refuse', reason }])
-}
-
-function refused(reason: unknown): LockStep {
-  return end([{ type: 'unwatch' }, { type: 'refuse', reason }])
+  return [OVER, { type: 'unlock', ticket }, refusal(lockedError(terms))]
 }
 
 function lost(terms: LockTerms): LockStep {
   const error = lostError(terms, `it could not be renewed within its ttl of ${terms.ttlMs} ms`)
-  return end([
-    { type: 'lose', error },
-    { type: 'unlock', ticket: 0 },
-  ])
+  return [OVER, { type: 'lose', error }, UNLOCK]
 }
 
 function renewalAt(sentAt: number, { ttlMs }: LockTerms): number {
