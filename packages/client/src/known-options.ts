@@ -44,33 +44,19 @@ export function assertOptions(options: unknown, known: KnownOptions): asserts op
 }
 
 function advice(name: string, known: KnownOptions): string {
-  const slipsMax = Math.max(1, Math.floor(name.length / 3))
-  const near = Array.from(known).filter((option) => slipsBetween(name, option) <= slipsMax)
+  const apartMax = 2 * Math.max(1, Math.floor(name.length / 3))
+  const near = Array.from(known).filter((option) => lettersApart(name, option) <= apartMax)
   if (near.length > 0) return `did you mean ${near.join(' or ')}?`
   return `there are ${Array.from(known).join(', ')}`
 }
 
-/** Letters to insert, leave out, change or swap to get from one name to the other. */
-function slipsBetween(left: string, right: string): number {
-  const a = left.toLowerCase()
-  const b = right.toLowerCase()
-  let before: number[] = []
-  let above = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let row = 1; row <= a.length; row += 1) {
-    const current = [row]
-    for (let column = 1; column <= b.length; column += 1) {
-      const isSame = a[row - 1] === b[column - 1]
-      let slips = Math.min(
-        above[column - 1]! + (isSame ? 0 : 1),
-        above[column]! + 1,
-        current[column - 1]! + 1,
-      )
-      const isSwap = row > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
-      if (isSwap) slips = Math.min(slips, before[column - 2]! + 1)
-      current.push(slips)
-    }
-    before = above
-    above = current
+/** Letters that only one of the two has. A slip of the pen swaps, drops or doubles a few. */
+function lettersApart(left: string, right: string): number {
+  let apart = 0
+  let rest = right.toLowerCase()
+  for (const letter of left.toLowerCase()) {
+    if (!rest.includes(letter)) apart += 1
+    rest = rest.replace(letter, '')
   }
-  return above[b.length]!
+  return apart + rest.length
 }

@@ -32,9 +32,9 @@ export interface DeliveryLimits {
 export interface DeliveryPorts {
   readonly clock: Clock
   readonly random: () => number
-  readonly send: (bytes: Uint8Array) => void
+  send(bytes: Uint8Array): void
   /** Why there is no connection, if that is known. */
-  readonly whyOffline: () => KvError | undefined
+  whyOffline(): KvError | undefined
 }
 
 export class Delivery {
@@ -59,7 +59,7 @@ export class Delivery {
     const { router, ledger, tracker } = this
     const { clock, random } = ports
     const backlog = new Backlog(limits.queueBytesMax, limits.queueCallsMax)
-    const outbox = new Outbox(ledger, ports.send)
+    const outbox = new Outbox(ledger, ports)
     const batcher = new Batcher(router, outbox, backlog)
     const settlements = new Settlements({ router, ledger, tracker, backlog })
     this.ports = ports

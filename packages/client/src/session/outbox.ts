@@ -27,6 +27,10 @@ interface LaneLoad {
   sentAtMs: number
 }
 
+export interface OutboxPorts {
+  send(bytes: Uint8Array): void
+}
+
 export class Outbox {
   /** Full batches that may not be sent yet. */
   waiting: Batch[] = []
@@ -41,11 +45,11 @@ export class Outbox {
   private inFlightBytes = 0
   private newestId = 0
   private readonly ledger: SequenceLedger
-  private readonly send: (bytes: Uint8Array) => void
+  private readonly ports: OutboxPorts
 
-  constructor(ledger: SequenceLedger, send: (bytes: Uint8Array) => void) {
+  constructor(ledger: SequenceLedger, ports: OutboxPorts) {
     this.ledger = ledger
-    this.send = send
+    this.ports = ports
   }
 
   canSend(batch: Batch, now: number): boolean {
@@ -100,7 +104,7 @@ export class Outbox {
     const bytes = encodeBatch(envelope, head, buffer.calls.length, buffer.writer)
     batch.messageBytes = bytes.length
     this.begin(batch, now)
-    this.send(bytes)
+    this.ports.send(bytes)
   }
 
   private headOf(batch: Batch, now: number): BatchHead {

@@ -10,13 +10,18 @@ import type { Call, NodeMessage, Topology, Welcome } from '@kv/protocol'
 import { KvError } from '@kv/protocol'
 import { watchAbort } from '../abort-watch.js'
 import type { Clock } from '../clock.js'
-import type { ConnectionSettings, ConnectionSurroundings } from '../connection/connection.js'
+import type {
+  ConnectionEvents,
+  ConnectionSettings,
+  ConnectionSurroundings,
+} from '../connection/connection.js'
 import { Connection } from '../connection/connection.js'
 import { Emitter } from '../events.js'
 import { closedError, endedError, overloadedError, timeoutError } from './call-errors.js'
-import type { DeliveryLimits } from './delivery.js'
+import type { DeliveryLimits, DeliveryPorts } from './delivery.js'
 import { Delivery } from './delivery.js'
 import { PendingCall } from './pending-call.js'
+import type { HubPorts } from '../watch/watch-hub.js'
 import { WatchHub } from '../watch/watch-hub.js'
 
 export interface SessionSettings extends ConnectionSettings, DeliveryLimits {
@@ -26,7 +31,7 @@ export interface SessionSettings extends ConnectionSettings, DeliveryLimits {
 
 export type SessionStatus = 'idle' | 'connecting' | 'ready' | 'reconnecting' | 'closed'
 
-export class Session {
+export class Session implements ConnectionEvents, DeliveryPorts, HubPorts {
   readonly events: Emitter = new Emitter()
   readonly watches: WatchHub
   private readonly settings: SessionSettings
@@ -46,48 +51,11 @@ export class Session {
   private offlineError: KvError | undefined = undefined
 
   constructor(settings: SessionSettings, surroundings: ConnectionSurroundings) {
-    const { clock, random } = surroundings
     this.settings = settings
     this.surroundings = surroundings
-    this.delivery = new Delivery(settings, {
-      clock,
-      random,
-      send: (bytes) => {
-        this.connection.send(bytes)
-      },
-      whyOffline: () => this.offlineError,
-    })
-    this.watches = new WatchHub({
-      clock,
-      send: (bytes) => {
-        this.connection.send(bytes)
-      },
-      open: () => {
-        this.connection.open()
-      },
-    })
-    this.connection = new Connection(settings, surroundings, {
-      onReady: (welcome) => {
-        this.onReady(welcome)
-      },
-      onMessage: (message) => {
-        this.onMessage(message)
-      },
-      onLost: (error) => {
-        this.onLost(error)
-      },
-      onUnreachable: (error) => {
-        this.offlineError = error
-        this.delivery.onUnreachable(error)
-      },
-      onWaiting: (attempt, delayMs, error) => {
-        this.events.emit('reconnecting', { attempt, delayMs, error })
-      },
-      onEnded: (error) => {
-        this.onEnded(error)
-      },
-      isAnswerDue: () => this.delivery.settlements.openCount > 0 || this.watches.isWatching,
-    })
+    this.delivery = new Delivery(settings, this)
+    this.watches = new WatchHub(this)
+    this.connection = new Connection(settings, surroundings, this)
   }
 
   get status(): SessionStatus {
@@ -103,6 +71,23 @@ export class Session {
 
   get random(): () => number {
     return this.surroundings.random
+  }
+
+  send(bytes: Uint8Array): void {
+    this.connection.send(bytes)
+  }
+
+  /** Opens the connection, if it is not. */
+  open(): void {
+    this.connection.open()
+  }
+
+  whyOffline(): KvError | undefined {
+    return this.offlineError
+  }
+
+  isAnswerDue(): boolean {
+    return this.delivery.settlements.openCount > 0 || this.watches.isWatching
   }
 
   /** Shards of the node, or `undefined` before the first connection. */
@@ -204,7 +189,7 @@ export class Session {
     return promise
   }
 
-  private onReady(welcome: Welcome): void {
+  onReady(welcome: Welcome): void {
     const isOtherCluster = this.clusterId !== undefined && this.clusterId !== welcome.clusterId
     if (this.clientId !== 0 && (isOtherCluster || this.clientId !== welcome.clientId)) {
       this.delivery.onIdentityLost(
@@ -227,7 +212,7 @@ export class Session {
     this.events.emit('topology', topology)
   }
 
-  private onMessage(message: NodeMessage): void {
+  onMessage(message: NodeMessage): void {
     switch (message.type) {
       case 'reply':
         this.delivery.onReply(message)
@@ -253,7 +238,7 @@ export class Session {
     this.delivery.proceed()
   }
 
-  private onLost(error: KvError): void {
+  onLost(error: KvError): void {
     this.offlineError = error
     this.delivery.onDisconnected(error)
     this.delivery.proceed()
@@ -261,7 +246,16 @@ export class Session {
     if (error.code === 'PROTOCOL') this.events.emit('error', error)
   }
 
-  private onEnded(error: KvError): void {
+  onUnreachable(error: KvError): void {
+    this.offlineError = error
+    this.delivery.onUnreachable(error)
+  }
+
+  onWaiting(attempt: number, delayMs: number, error: KvError): void {
+    this.events.emit('reconnecting', { attempt, delayMs, error })
+  }
+
+  onEnded(error: KvError): void {
     this.refusal = error
     this.finish((call) => endedError(call, error), error)
     this.events.emit('error', error)

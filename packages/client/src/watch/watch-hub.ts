@@ -39,9 +39,9 @@ const IDS_PER_MESSAGE = 8_192
 
 export interface HubPorts {
   readonly clock: Clock
-  readonly send: (bytes: Uint8Array) => void
+  send(bytes: Uint8Array): void
   /** Opens the connection, if it is not. */
-  readonly open: () => void
+  open(): void
 }
 
 export class WatchHub implements WatchPorts {
