@@ -40,18 +40,12 @@ export interface AtomicKeyspace {
   /** Throws for a value that does not fit. */
   stored(key: string, value: unknown): unknown
   /** What stands under a full key, as it is told. */
-  shown(key: string, entry: FoundEntry | undefined): Shown
+  conflict(key: string, entry: FoundEntry | undefined): Conflict
 }
 
-interface Shown {
+export interface Conflict {
   readonly key: string
   readonly current: FoundEntry | undefined
-}
-
-export const PLAIN_KEYSPACE: AtomicKeyspace = {
-  full: (key) => key,
-  stored: (_, value) => value,
-  shown: (key, current) => ({ key, current }),
 }
 
 export interface AtomicPorts {
@@ -194,7 +188,7 @@ export class AtomicBuilder {
     failed: readonly FailedCheck[],
     deadline: number,
     signal: AbortSignal | undefined,
-  ): Promise<Shown[]> {
+  ): Promise<Conflict[]> {
     const missing = failed.filter(({ current }) => current === 'left out').map(({ key }) => key)
     const terms = { deadline, signal, isReplica: false }
     const found =
@@ -203,7 +197,7 @@ export class AtomicBuilder {
         : ((await this.ports.many.read('entry', missing, terms)) as FoundEntry[])
     const byKey = new Map(missing.map((key, index) => [key, found[index]]))
     return failed.map(({ key, current }) =>
-      this.ports.keyspace.shown(key, current === 'left out' ? byKey.get(key) : current),
+      this.ports.keyspace.conflict(key, current === 'left out' ? byKey.get(key) : current),
     )
   }
 }

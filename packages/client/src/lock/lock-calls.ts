@@ -6,8 +6,9 @@
  */
 import type { Call } from '@kv/protocol'
 import { assertKey, encodeValue, lockWaiterKey, routeHash, WireWriter } from '@kv/protocol'
-import { AtomicBuilder, PLAIN_KEYSPACE } from '../atomic.js'
+import { AtomicBuilder } from '../atomic.js'
 import { ttlOf } from '../call-options.js'
+import { PLAIN_VIEW } from '../key-view.js'
 import { assertOptions, LOCK_OPTIONS } from '../known-options.js'
 import type { ManyCalls } from '../many-calls.js'
 import type { LockAnswer } from '../session/answers.js'
@@ -74,7 +75,7 @@ export class LockCalls {
         (await call({ type: 'lock', key, owner, ttlMs, ticket, waitMs })) as LockAnswer,
       unlock: (ticket) => call({ type: 'unlock', key, owner, ticket }),
       renew: async (version) => {
-        const batch = new AtomicBuilder({ session, many, keyspace: PLAIN_KEYSPACE })
+        const batch = new AtomicBuilder({ session, many, keyspace: PLAIN_VIEW })
         const result = await batch.check(key, version).touch(key, ttlMs).commit()
         return (result as { readonly ok: boolean }).ok
       },
