@@ -132,20 +132,13 @@ export class AtomicBuilder {
 
   private tooLarge(): KvError | undefined {
     const { length } = this.operations
-    if (length > ATOMIC_OPERATIONS_MAX) {
-      return new KvError(
-        'BATCH_TOO_LARGE',
-        `an atomic batch has at most ${ATOMIC_OPERATIONS_MAX} operations: ` +
-          'split what need not be atomic',
-      )
-    }
     const bytesMax = this.ports.session.valueBytesMax + CALL_SPARE_BYTES
-    if (this.bytes <= bytesMax || length === 1) return undefined
-    return new KvError(
-      'BATCH_TOO_LARGE',
-      `the operations of this atomic batch have about ${this.bytes} bytes, the node takes ` +
-        `${bytesMax} at most: split what need not be atomic`,
-    )
+    let what: string
+    if (length > ATOMIC_OPERATIONS_MAX) what = `more than ${ATOMIC_OPERATIONS_MAX} operations`
+    else if (this.bytes <= bytesMax || length === 1) return undefined
+    else what = `about ${this.bytes} bytes, and the node takes ${bytesMax} at most`
+    const message = `an atomic batch has ${what}: split what need not be atomic`
+    return new KvError('BATCH_TOO_LARGE', message)
   }
 
   async commit(options: CallOptions = {}): Promise<unknown> {

@@ -36,9 +36,7 @@ export function expiryOf(
   { ttl, expiresAt, keepTtl }: ExpiryOptions,
   otherwise: ExpiryRule = NO_EXPIRY,
 ): ExpiryRule {
-  if (keepTtl !== undefined && typeof keepTtl !== 'boolean') {
-    throw new TypeError('keepTtl is a boolean')
-  }
+  if (keepTtl !== undefined) assertBoolean('keepTtl', keepTtl)
   const isKept = keepTtl === true
   if (Number(ttl !== undefined) + Number(expiresAt !== undefined) + Number(isKept) > 1) {
     throw new TypeError('ttl, expiresAt and keepTtl exclude each other: give one of them')
@@ -68,6 +66,10 @@ export function ifVersionOf(options: object): number | null | undefined {
     throw new TypeError('ifVersion is present but undefined: give a version, or null for no entry')
   }
   return versionOf('ifVersion', ifVersion)
+}
+
+export function assertBoolean(name: string, value: unknown): void {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} is a boolean`)
 }
 
 export function versionOf(name: string, version: unknown): number {

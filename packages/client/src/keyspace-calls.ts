@@ -51,7 +51,7 @@ import { assertIterable } from './many-calls.js'
 import { attempt, mistakeIn, rejection } from './mistakes.js'
 import type { RangeCalls } from './range-calls.js'
 import type { FoundEntry } from './session/answers.js'
-import { quoteKey } from './session/call-errors.js'
+import { quoteKey, READ_FIRST } from './session/call-errors.js'
 import type { CallKind } from './session/pending-call.js'
 import { PendingCall } from './session/pending-call.js'
 import type { Session } from './session/session.js'
@@ -380,7 +380,6 @@ type ReadKind = 'get' | 'entry' | 'has'
 function updateTimeout(key: string): KvError {
   return new KvError(
     'TIMEOUT',
-    `update of ${quoteKey(key)} did not end in time; its last write may still be applied: ` +
-      'read before repeating it',
+    `update of ${quoteKey(key)} did not end in time, and its last write was sent; ${READ_FIRST}`,
   )
 }

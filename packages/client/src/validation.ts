@@ -3,6 +3,7 @@
  */
 import { KvError } from '@kv/protocol'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { assertBoolean } from './call-options.js'
 import { quoteKey } from './session/call-errors.js'
 
 export interface Validation {
@@ -11,9 +12,7 @@ export interface Validation {
 }
 
 export function validationOf(schema: unknown, validateOnRead: unknown): Validation | undefined {
-  if (validateOnRead !== undefined && typeof validateOnRead !== 'boolean') {
-    throw new TypeError('validateOnRead is a boolean')
-  }
+  if (validateOnRead !== undefined) assertBoolean('validateOnRead', validateOnRead)
   if (schema === undefined) {
     if (validateOnRead === true) throw new TypeError('validateOnRead needs a schema')
     return undefined

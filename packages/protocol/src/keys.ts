@@ -13,19 +13,25 @@ import { isSystemKey, ownerOf } from './system-keys.js'
  * `KEY_BYTES_MAX` bytes of UTF-8, or one with a lone surrogate (`INVALID_KEY`).
  */
 export function assertKey(key: unknown): asserts key is string {
-  if (typeof key !== 'string') {
-    throw new TypeError(`a key is a string, not ${key === null ? 'null' : typeof key}`)
+  assertKeyText('a key', key)
+  if (key === '') throw new KvError('INVALID_KEY', 'a key must not be empty')
+}
+
+/** The same for a prefix or a bound, which may be empty. `name` is what an error calls it. */
+export function assertKeyText(name: string, text: unknown): asserts text is string {
+  if (typeof text !== 'string') {
+    throw new TypeError(`${name} is a string, not ${text === null ? 'null' : typeof text}`)
   }
-  if (key.length === 0) throw new KvError('INVALID_KEY', 'a key must not be empty')
-  // A key this short can only be too long in bytes if it is longer than a third of the limit.
-  if (key.length * 3 > KEY_BYTES_MAX && utf8Length(key) > KEY_BYTES_MAX) {
+  // A text this short can only be too long in bytes if it is longer than a third of the limit.
+  if (text.length * 3 > KEY_BYTES_MAX && utf8Length(text) > KEY_BYTES_MAX) {
+    const bytes = utf8Length(text)
     throw new KvError(
       'INVALID_KEY',
-      `a key has at most ${KEY_BYTES_MAX} bytes of UTF-8; this one has ${utf8Length(key)}`,
+      `${name} has at most ${KEY_BYTES_MAX} bytes of UTF-8; this one has ${bytes}`,
     )
   }
-  if (!isWellFormed(key)) {
-    throw new KvError('INVALID_KEY', 'a key must not contain a lone surrogate')
+  if (!isWellFormed(text)) {
+    throw new KvError('INVALID_KEY', `${name} must not contain a lone surrogate`)
   }
 }
 

@@ -5,8 +5,8 @@
  * hash makes a cursor of another range an error instead of a wrong answer.
  */
 import type { KeyRange } from '@kv/protocol'
-import { KEY_BYTES_MAX, KvError, WireReader, WireWriter } from '@kv/protocol'
-import { fromOpaqueText, hashOfText, toOpaqueText } from '../opaque-text.js'
+import { KEY_BYTES_MAX, WireWriter } from '@kv/protocol'
+import { hashOfText, invalidCursor, readCursor, toOpaqueText } from '../opaque-text.js'
 
 const CURSOR_VERSION = 1
 
@@ -22,32 +22,19 @@ export function encodeCursor(range: KeyRange, reverse: boolean, lastKey: string)
 
 /** The last key handed out. Throws `INVALID_CURSOR` for what is no cursor of this listing. */
 export function decodeCursor(cursor: unknown, range: KeyRange, reverse: boolean): string {
-  if (typeof cursor !== 'string') throw new TypeError(`cursor is a string, not ${typeof cursor}`)
-  const { isReverse, rangeHash, lastKey } = parse(cursor)
-  if (isReverse !== reverse) throw invalid('it belongs to a listing in the other direction')
-  if (rangeHash !== hashOf(range)) throw invalid('it belongs to a listing of another range')
+  const { isReverse, rangeHash, lastKey } = readCursor(
+    'cursor',
+    cursor,
+    CURSOR_VERSION,
+    (reader) => ({
+      isReverse: reader.boolean(),
+      rangeHash: reader.unsigned(),
+      lastKey: reader.text(KEY_BYTES_MAX),
+    }),
+  )
+  if (isReverse !== reverse) throw invalidCursor('it belongs to a listing in the other direction')
+  if (rangeHash !== hashOf(range)) throw invalidCursor('it belongs to a listing of another range')
   return lastKey
-}
-
-function parse(cursor: string): { isReverse: boolean; rangeHash: number; lastKey: string } {
-  try {
-    const reader = new WireReader(fromOpaqueText(cursor))
-    reader.tuple(4)
-    if (reader.unsigned() !== CURSOR_VERSION) throw new Error('of another version')
-    const isReverse = reader.boolean()
-    const rangeHash = reader.unsigned()
-    const lastKey = reader.text(KEY_BYTES_MAX)
-    reader.finish()
-    return { isReverse, rangeHash, lastKey }
-  } catch (cause) {
-    throw invalid('it is not one this version of the client made', cause)
-  }
-}
-
-function invalid(why: string, cause?: unknown): KvError {
-  return new KvError('INVALID_CURSOR', `the cursor does not fit: ${why}; list from the start`, {
-    cause,
-  })
 }
 
 /** No bound differs from every bound. */

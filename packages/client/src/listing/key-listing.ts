@@ -4,6 +4,7 @@
 import type { KeyRange } from '@kv/protocol'
 import { PAGE_ENTRIES_MAX } from '@kv/protocol'
 import type { Listing, ListOptions } from '../keyspace.js'
+import { assertBoolean } from '../call-options.js'
 import { assertOptions, LIST_OPTIONS } from '../known-options.js'
 import { mistakeIn } from '../mistakes.js'
 import { decodeCursor, encodeCursor } from './cursor.js'
@@ -155,7 +156,7 @@ export class KeyListing<T> implements Listing<T> {
 function planOf(options: ListOptions): Plan {
   assertOptions(options, LIST_OPTIONS)
   const { reverse = false, limit = Infinity, pageSize = PAGE_SIZE_DEFAULT, cursor } = options
-  if (typeof reverse !== 'boolean') throw new TypeError('reverse is a boolean')
+  assertBoolean('reverse', reverse)
   if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
     throw new TypeError('limit is a whole number of 0 or more')
   }

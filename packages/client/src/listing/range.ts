@@ -2,16 +2,7 @@
  * Prefix and bounds to one half-open range of keys, in UTF-8 byte order. Pure.
  */
 import type { KeyRange } from '@kv/protocol'
-import {
-  compareKeys,
-  isWellFormed,
-  KEY_BYTES_MAX,
-  keyAfter,
-  KvError,
-  prefixEnd,
-  shardOf,
-  utf8Length,
-} from '@kv/protocol'
+import { assertKeyText, compareKeys, keyAfter, prefixEnd, shardOf } from '@kv/protocol'
 import type { Range } from '../keyspace.js'
 
 /** What prefix and bounds have in common. It may be empty (`isEmptyRange`). */
@@ -24,7 +15,7 @@ export function keyRangeOf(range: Range): KeyRange {
   let from = ''
   let to: string | undefined
   if (prefix !== undefined) {
-    assertBound('prefix', prefix)
+    assertKeyText('prefix', prefix)
     from = prefix
     to = prefixEnd(prefix)
   }
@@ -59,18 +50,8 @@ export function shardsUnder(prefix: string | undefined, shardCount: number): num
 }
 
 function bound(name: string, value: unknown): string {
-  assertBound(name, value)
+  assertKeyText(name, value)
   return value
-}
-
-function assertBound(name: string, value: unknown): asserts value is string {
-  if (typeof value !== 'string') throw new TypeError(`${name} is a string, not ${typeof value}`)
-  if (value.length * 3 > KEY_BYTES_MAX && utf8Length(value) > KEY_BYTES_MAX) {
-    throw new KvError('INVALID_KEY', `${name} has more than ${KEY_BYTES_MAX} bytes of UTF-8`)
-  }
-  if (!isWellFormed(value)) {
-    throw new KvError('INVALID_KEY', `${name} must not contain a lone surrogate`)
-  }
 }
 
 function later(left: string, right: string): string {

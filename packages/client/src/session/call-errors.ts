@@ -7,6 +7,9 @@ import type { PendingCall } from './pending-call.js'
 
 const KEY_CHARACTERS_SHOWN = 80
 
+/** What to do after an outcome `unknown`. */
+export const READ_FIRST = 'it may still be applied: read before repeating it'
+
 /** `set of "user:1"`, `scan of shard 3`. */
 export function nameOf(call: PendingCall): string {
   if (call.kind === 'topology') return 'the connection'
@@ -44,8 +47,7 @@ export function timeoutError(call: PendingCall, cause: KvError | undefined): KvE
     return new KvError('TIMEOUT', `no connection in time${why}`, { outcome, cause })
   }
   const what = isSent ? 'got no answer in time' : 'could not be sent in time'
-  const next =
-    outcome === 'unknown' ? 'it may still be applied: read before repeating it' : 'it had no effect'
+  const next = outcome === 'unknown' ? READ_FIRST : 'it had no effect'
   const why = cause === undefined || isSent ? '' : ` (${cause.message})`
   return new KvError('TIMEOUT', `${nameOf(call)} ${what}${why}; ${next}`, { outcome, cause })
 }
@@ -53,8 +55,7 @@ export function timeoutError(call: PendingCall, cause: KvError | undefined): KvE
 export function lostError(call: PendingCall, cause: KvError): KvError {
   return new KvError(
     'UNAVAILABLE',
-    `${nameOf(call)} was sent, but its answer was lost and can't be asked for again ` +
-      `(${cause.message}); it may have been applied: read before repeating it`,
+    `${nameOf(call)} was sent, but its answer was lost (${cause.message}); ${READ_FIRST}`,
     { outcome: outcomeOf(call), cause },
   )
 }

@@ -16,7 +16,7 @@ async function copiedHarness(options: HarnessOptions = {}): Promise<Harness> {
   const byShard = node.topology.primaries.map((primary) =>
     children.filter((child) => child !== primary),
   )
-  node.back({ ...byShard })
+  node.back(Object.fromEntries(byShard.entries()))
   await settle()
   return made
 }
@@ -167,7 +167,7 @@ describe('replica reads: what a backup refuses', () => {
     expect(
       seen(made)
         .map(([, child]) => child)
-        .sort(),
+        .toSorted((left, right) => left - right),
     ).toEqual([1, 2])
   })
 

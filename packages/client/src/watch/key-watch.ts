@@ -5,16 +5,9 @@
  * and the end of an `await using` let go of everything at the node.
  */
 import type { WatchSelection } from '@kv/protocol'
-import {
-  assertKey,
-  isWellFormed,
-  KEY_BYTES_MAX,
-  KvError,
-  utf8Length,
-  WATCH_KEYS_MAX,
-} from '@kv/protocol'
+import { assertKey, assertKeyText, KvError, utf8Length, WATCH_KEYS_MAX } from '@kv/protocol'
 import { watchAbort } from '../abort-watch.js'
-import { timeoutOf } from '../call-options.js'
+import { assertBoolean, timeoutOf } from '../call-options.js'
 import type { Clock } from '../clock.js'
 import type { WatchOptions } from '../keyspace.js'
 import { assertOptions, WATCH_OPTIONS } from '../known-options.js'
@@ -100,7 +93,7 @@ export class KeyWatch implements AsyncIterable<CoreEvent>, AsyncDisposable {
     const { options, ports } = this
     assertOptions(options, WATCH_OPTIONS)
     const { signal, since, initial = false } = options
-    if (typeof initial !== 'boolean') throw new TypeError('initial is a boolean')
+    assertBoolean('initial', initial)
     const timeoutMs = timeoutOf(options.timeout)
     const what = selectionOf(this.what)
     const cursor = since === undefined ? undefined : decodeWatchCursor(since, what)
@@ -206,12 +199,7 @@ function selectionOf(what: unknown): WatchSelection {
   const { prefix, ...rest } = what as { readonly prefix?: unknown }
   const [other] = Object.keys(rest)
   if (other !== undefined) throw new TypeError(`there is no ${other}: give it { prefix }`)
-  if (typeof prefix !== 'string') {
-    throw new TypeError("prefix is a string; '' is the prefix of every key")
-  }
-  if (utf8Length(prefix) > KEY_BYTES_MAX || !isWellFormed(prefix)) {
-    throw new KvError('INVALID_KEY', 'no key can begin with this prefix')
-  }
+  assertKeyText('prefix', prefix)
   return { prefix }
 }
 

@@ -10,12 +10,13 @@
 import type { Topology, WatchSelection, WireEvent } from '@kv/protocol'
 import { changeBytes, decodeValue, keyAfter, shardOf } from '@kv/protocol'
 import { shardsUnder } from '../listing/range.js'
+import { invalidCursor } from '../opaque-text.js'
 import type { ShardProgress, Subscription } from './shard-watch.js'
 import { ShardWatch } from './shard-watch.js'
 import type { Step } from './trail.js'
 import { firstStep, positionsAt, stepAfter } from './trail.js'
 import type { ShardPosition, WatchCursor } from './watch-cursor.js'
-import { encodeWatchCursor, FROM_NOW, invalidCursor, UNSEEN } from './watch-cursor.js'
+import { encodeWatchCursor, FROM_NOW, UNSEEN } from './watch-cursor.js'
 
 /** Why a watch began anew. */
 export type ResetReason = 'trimmed' | 'diverged' | 'other-cluster'
@@ -255,48 +256,24 @@ export class WatchCore {
       this.queue = this.queue.slice(this.head)
       this.head = 0
     }
-    if (queued.type === 'ready' || queued.type === 'reset') {
-      this.last = firstStep(queued.base)
-      return this.signal(queued, this.last)
+    if ('base' in queued) {
+      const { base, ...fields } = queued
+      this.last = firstStep(base)
+      return this.eventAt(this.last, fields)
     }
+    const { type, key, version, expiresAt } = queued
     this.queuedBytes -= queued.bytes
     this.maybeGrant()
     this.last = stepAfter(this.last!, queued.index, queued.position)
-    return this.event(queued, this.last)
+    if (type !== 'set') return this.eventAt(this.last, { type, key, version })
+    const fields = { type, key, value: decodeValue(queued.value!), version }
+    return this.eventAt(this.last, expiresAt === 0 ? fields : { ...fields, expiresAt })
   }
 
-  private event(queued: QueuedChange, step: Step): CoreEvent {
+  private eventAt(step: Step, fields: object): CoreEvent {
     const cursorAt = (): string => this.cursorAt(step)
-    const { type, key, version, expiresAt } = queued
-    if (type !== 'set') {
-      return {
-        type,
-        key,
-        version,
-        get cursor() {
-          return cursorAt()
-        },
-      }
-    }
-    const value = decodeValue(queued.value!)
     return {
-      type,
-      key,
-      value,
-      version,
-      ...(expiresAt === 0 ? {} : { expiresAt }),
-      get cursor() {
-        return cursorAt()
-      },
-    }
-  }
-
-  private signal(queued: Exclude<Queued, QueuedChange>, step: Step): CoreEvent {
-    const cursorAt = (): string => this.cursorAt(step)
-    const rest = queued.type === 'reset' ? { reason: queued.reason } : {}
-    return {
-      type: queued.type,
-      ...rest,
+      ...fields,
       get cursor() {
         return cursorAt()
       },

@@ -5,9 +5,9 @@
  * revision, seen, frontier], …]` in base64url. Whether the logs still reach back that far is found
  * out by the node.
  */
-import type { WatchPosition, WatchSelection } from '@kv/protocol'
-import { KEY_BYTES_MAX, KvError, SHARDS_MAX, WireReader, WireWriter } from '@kv/protocol'
-import { fromOpaqueText, hashOfText, toOpaqueText } from '../opaque-text.js'
+import type { WatchPosition, WatchSelection, WireReader } from '@kv/protocol'
+import { KEY_BYTES_MAX, SHARDS_MAX, WireWriter } from '@kv/protocol'
+import { hashOfText, invalidCursor, readCursor, toOpaqueText } from '../opaque-text.js'
 
 /** Marks a cursor of a watch, so that one of a listing is none. */
 const CURSOR_VERSION = 101
@@ -51,25 +51,13 @@ export function encodeWatchCursor(what: WatchSelection, cursor: WatchCursor): st
 
 /** Throws `INVALID_CURSOR` for what is no cursor of such a watch. */
 export function decodeWatchCursor(cursor: unknown, what: WatchSelection): WatchCursor {
-  if (typeof cursor !== 'string') throw new TypeError(`since is a string, not ${typeof cursor}`)
-  const { hash, ...found } = parse(cursor)
+  const { hash, ...found } = readCursor('since', cursor, CURSOR_VERSION, (reader) => ({
+    clusterId: reader.text(CLUSTER_ID_BYTES_MAX),
+    hash: reader.unsigned(),
+    positions: Array.from({ length: reader.array(SHARDS_MAX) }, () => readPosition(reader)),
+  }))
   if (hash !== hashOf(what)) throw invalidCursor('it belongs to a watch of something else')
   return found
-}
-
-function parse(cursor: string): WatchCursor & { hash: number } {
-  try {
-    const reader = new WireReader(fromOpaqueText(cursor))
-    reader.tuple(4)
-    if (reader.unsigned() !== CURSOR_VERSION) throw new Error('of another version')
-    const clusterId = reader.text(CLUSTER_ID_BYTES_MAX)
-    const hash = reader.unsigned()
-    const positions = Array.from({ length: reader.array(SHARDS_MAX) }, () => readPosition(reader))
-    reader.finish()
-    return { clusterId, hash, positions }
-  } catch (cause) {
-    throw invalidCursor('it is not one this version of the client made', cause)
-  }
 }
 
 function readPosition(reader: WireReader): ShardPosition {
@@ -80,14 +68,6 @@ function readPosition(reader: WireReader): ShardPosition {
     seen: reader.unsigned(),
     frontier: reader.skipNil() ? undefined : reader.text(KEY_BYTES_MAX + 1),
   }
-}
-
-export function invalidCursor(why: string, cause?: unknown): KvError {
-  return new KvError(
-    'INVALID_CURSOR',
-    `the cursor does not fit: ${why}; watch without since, and with initial for what is there`,
-    { cause },
-  )
 }
 
 function hashOf({ keys, prefix }: WatchSelection): number {
