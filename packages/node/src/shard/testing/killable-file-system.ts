@@ -5,6 +5,10 @@
 import { nodeFileSystem, type LogFile, type LogFileSystem } from '../log/file-system.js'
 
 export class KillableFileSystem implements LogFileSystem {
+  /** Writes neither end nor fail. */
+  isHanging = false
+  /** One does. */
+  hangs = false
   private isKilled = false
   private underWay = new Set<Promise<unknown>>()
 
@@ -29,7 +33,11 @@ export class KillableFileSystem implements LogFileSystem {
   async open(...how: Parameters<LogFileSystem['open']>): Promise<LogFile> {
     const file = await this.run(() => nodeFileSystem.open(...how))
     return {
-      write: (...write) => this.run(() => file.write(...write)),
+      write: (...write) => {
+        if (!this.isHanging) return this.run(() => file.write(...write))
+        this.hangs = true
+        return new Promise(() => undefined)
+      },
       read: (...read) => this.run(() => file.read(...read)),
       sync: () => this.run(() => file.sync()),
       size: () => this.run(() => file.size()),

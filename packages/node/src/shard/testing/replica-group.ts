@@ -83,6 +83,11 @@ export class ReplicaGroup {
     return backup
   }
 
+  /** The files of the process that hosts a copy. */
+  filesOf(copy: number): KillableFileSystem {
+    return this.process(copy).fileSystem
+  }
+
   private process(copy: number): Process {
     const known = this.processes.get(copy)
     if (known !== undefined) return known
@@ -232,16 +237,21 @@ export class ReplicaGroup {
   /** Time passes, in the steps of a child's tick, and no disk takes any of it. */
   async pass(ms: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += 100) {
-      this.clock.nowMs += 100
-      for (const { backup, primary } of this.processes.values()) {
-        backup?.onTick()
-        primary?.shard.onTick()
-      }
+      this.tick(100)
       // What was sent arrives, is written, and is answered.
       for (let round = 0; round < 3; round += 1) {
         await turn()
         for (const { fileSystem } of this.processes.values()) await fileSystem.ended()
       }
+    }
+  }
+
+  /** The time has come to be later by so much, in every process at once. */
+  tick(ms: number): void {
+    this.clock.nowMs += ms
+    for (const { backup, primary } of this.processes.values()) {
+      backup?.onTick()
+      primary?.shard.onTick()
     }
   }
 
