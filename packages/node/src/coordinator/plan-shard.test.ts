@@ -78,7 +78,7 @@ describe('plan of a shard: start', () => {
 describe('plan of a shard: failover', () => {
   test('the primary ends → the backup is promoted where it is, the other is opened elsewhere', () => {
     const dead = after(stateOf(PAIR, THREE), exit(1))
-    expect(decided(dead)).toEqual(['open 1→2 in sync 0,1', 'back 0→3'])
+    expect(decided(dead)).toEqual(['open 1→2 in sync 1', 'back 0→3'])
     expect(steps(dead)[0]).toMatchObject({ hosting: 2, epoch: 2 })
   })
 

@@ -34,9 +34,25 @@ export function planShard(shard: ShardState, view: View): readonly ShardStep[] {
   if (open === undefined) return roomMade(shard, view)
   const promoted = carryOutShard(shard, open)
   const others = backs(promoted, view)
-  // Who is told in the same round to host a copy counts as hosting it.
-  const hosted = others.reduce(carryOutShard, promoted)
+  const counted = others.filter((step) => countsAtOnce(shard, open, step))
+  const hosted = counted.reduce(carryOutShard, promoted)
   return [{ ...open, inSync: setOf(hosted, view) }, ...others]
+}
+
+/**
+ * Whether who is told in the same round to host a copy counts as hosting it. At a start everybody
+ * does: else the set would shrink each time. After a failover the copy of the dead child does not:
+ * the first thing the new primary commits would wait until somebody has opened it. One that its
+ * living child has just let go of, for a move, is back in a moment.
+ */
+function countsAtOnce(
+  shard: ShardState,
+  open: Extract<ShardStep, { type: 'open' }>,
+  step: ShardStep,
+): boolean {
+  if (step.type !== 'back') return false
+  const isStart = shard.copies[open.copy]!.phase === 'closed'
+  return isStart || shard.copies[step.copy]!.child === step.child
 }
 
 function promotion(
