@@ -74,7 +74,10 @@ function says(type: string): (self: unknown, args: readonly unknown[]) => boolea
 }
 
 interface Change {
-  readonly shards?: readonly { readonly epoch: number }[]
+  readonly shards?: readonly {
+    readonly epoch: number
+    readonly inSync?: { readonly members: readonly number[] }
+  }[]
   readonly processes?: readonly unknown[]
 }
 
@@ -101,6 +104,15 @@ const SHARD = 'shard/shard.js'
 const HOST = 'child/host.js'
 const STORE = 'coordinator/topology-store.js'
 const SUPERVISOR = 'coordinator/supervisor.js'
+
+/** Whether this change of the topology is one of copies in sync. */
+function changesSet(self: unknown, args: readonly unknown[]): boolean {
+  const { stored } = self as { readonly stored: Required<Change> }
+  const { shards = [] } = args[0] as Change
+  return shards.some(({ inSync }, index) => {
+    return inSync?.members.join() !== stored.shards[index]?.inSync?.members.join()
+  })
+}
 
 /** Each stands for two points: before the call, and after it has ended well. */
 const IN_CHILDREN: Places = {
@@ -132,6 +144,7 @@ const IN_CHILDREN: Places = {
   'open.sync-last': ['child-killed', files('sync', 'segment', true)],
   'open.begin-epoch': ['child-killed', calls(SEQUENCER, 'Sequencer', 'beginEpoch')],
   'open.shard': ['child-killed', calls(SHARD, 'Shard', 'open', { isStatic: true })],
+  'apply.reserve': ['load', files('write', 'state')],
   'apply.first-slice': [
     'load',
     calls(STATE, 'State', 'write', {
@@ -200,6 +213,13 @@ const OF_COPIES: Places = {
   'snapshot.replaced': ['copy-lost', calls(FOLLOWER, 'Follower', 'onRebuilt')],
 }
 
+const IN_COORDINATORS_OF_COPIES: Places = {
+  'in-sync.persist': [
+    'child-killed',
+    calls(STORE, 'TopologyStore', 'update', { when: changesSet }),
+  ],
+}
+
 /** Nothing comes after it in a process. */
 const NEVER_AFTER = new Set(['child.close', 'node.start'])
 
@@ -215,6 +235,7 @@ export const FAILPOINTS: readonly Failpoint[] = [
   ...pointsOf('child', IN_CHILDREN, 1),
   ...pointsOf('coordinator', IN_COORDINATORS, 1),
   ...pointsOf('child', OF_COPIES, 2),
+  ...pointsOf('coordinator', IN_COORDINATORS_OF_COPIES, 2),
 ]
 
 /** Those that a node with so many copies of each shard passes. */

@@ -17,6 +17,8 @@ export type FileTarget =
   | 'temporary'
   | 'mark'
   | 'binding'
+  /** Room made in the file of a stored state, before LMDB writes there. */
+  | 'state'
   | 'topology'
   | 'directory'
   | 'other'
@@ -51,7 +53,7 @@ interface LogFile {
 }
 
 interface LogFileSystem {
-  open(path: string, mode: 'read' | 'create' | 'durable'): Promise<LogFile>
+  open(path: string, mode: 'read' | 'create' | 'durable' | 'write'): Promise<LogFile>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   syncDirectory(path: string): Promise<void>
@@ -84,6 +86,7 @@ export function targetOf(path: string): FileTarget {
   if (name.endsWith('.tmp')) return 'temporary'
   if (name.endsWith('.bound')) return 'binding'
   if (name === 'closed') return 'mark'
+  if (name === 'data.mdb') return 'state'
   return /^(?:topology|node)\.json(?:\.new)?$/.test(name) ? 'topology' : 'other'
 }
 

@@ -57,7 +57,8 @@ const LOG_TARGETS: readonly (readonly FileTarget[])[] = [
   ['journal'],
   ['segment'],
   ['temporary'],
-  ['journal', 'segment', 'temporary', 'binding', 'mark', 'directory'],
+  ['state'],
+  ['journal', 'segment', 'temporary', 'state', 'binding', 'mark', 'directory'],
 ]
 const ALL_OPERATIONS: readonly FileOperation[] = [
   'open',
