@@ -1,362 +1,389 @@
 /**
- * Copies of one shard under a seeded schedule of writes, syncs, messages, crashes and cuts, with the
- * coordinator reduced to what it persists. After every step it is checked that
+ * Copies of one shard under a seeded schedule of writes, syncs, messages, stops, crashes, cuts, lost
+ * directories and trimmed logs, with the coordinator reduced to what it persists. After every step it
+ * is checked (`simulation-checks.ts`) that
  *
  * - every copy of the persisted in-sync set has on its disk all that was acknowledged (P1);
- * - what any copy applies is the same record at the same revision everywhere, for ever (P2).
+ * - what any copy applies is the same record at the same revision everywhere, for ever (P2);
+ * - what is acknowledged is on as many disks as `minInSync` says;
+ *
+ * and when a copy is opened, and at rest, that its state is the fold of its log.
  */
-import { crc32 } from 'node:zlib'
-import type { LogFrame } from '../../log/frame.js'
 import { lastRevisionOf } from '../../log/frame.js'
-import type { LogPosition } from '../../log/position.js'
-import { LOG_START } from '../../log/position.js'
-import type { SnapshotPart, SnapshotSource } from '../../snapshot/parts.js'
-import { Follower } from '../follower.js'
-import type { SetChange, StoredSet } from '../in-sync-set.js'
-import type { ToFollower, ToPrimary } from '../messages.js'
 import { Replicator } from '../replicator.js'
+import { ModelSnapshot } from './model-snapshot.js'
+import { CLIENTS, KEYS, type Effect, type ModelFrame } from './model-state.js'
 import { ReplicaDisk } from './replica-disk.js'
+import { SimulatedCoordinator } from './simulated-coordinator.js'
+import { SimulatedCopy } from './simulated-copy.js'
+import { SimulatedLink, StaleMessages } from './simulated-link.js'
+import type { SeededBugs, SimulationOptions } from './simulation-options.js'
+import { SimulationChecks } from './simulation-checks.js'
 
-interface Copy {
-  readonly id: number
-  readonly disk: ReplicaDisk
-  isAlive: boolean
-  /** The highest epoch this process was greeted in. */
-  epoch: number
-  follower: Follower | undefined
-}
-
-interface Link {
-  readonly toFollower: ToFollower[]
-  readonly toPrimary: ToPrimary[]
-}
-
-interface Request {
-  readonly epoch: number
-  readonly change: SetChange
-  readonly version: number
-}
-
-export interface SimulationOptions {
-  readonly copies: number
-  readonly random: () => number
-}
+/** Frames that a primary leaves uncommitted. */
+const UNCOMMITTED_MAX = 4
+const NO_BODY = Buffer.alloc(0)
+/** A conversation may end for these reasons without anybody's fault. */
+const EXCUSED = /another epoch|greeting|of the past|nothing came from it|trimmed/
 
 export class Simulation {
-  /** What the coordinator has persisted. */
-  stored: StoredSet
-  epoch = 0
-  primary = 0
-  acknowledged = 0
-  promotions = 0
-  changes = 0
-  rebuilt = 0
+  /** What came to pass: a run in which nothing happens proves nothing. */
+  readonly seen = {
+    acknowledged: 0,
+    promotions: 0,
+    changes: 0,
+    refusals: 0,
+    rebuilt: 0,
+    silent: 0,
+    ahead: 0,
+  }
+  private readonly options: SimulationOptions
+  private readonly bugs: SeededBugs
   private readonly random: () => number
-  private readonly copies: Copy[]
+  private readonly coordinator: SimulatedCoordinator
+  private readonly checks = new SimulationChecks()
+  private readonly copies: SimulatedCopy[]
   private replicator: Replicator | undefined
-  private readonly links = new Map<number, Link>()
-  private requests: Request[] = []
-  private answers: { readonly epoch: number; readonly stored: StoredSet }[] = []
-  /** By revision: what was committed there, as any copy saw it first. */
-  private readonly truth = new Map<number, string>()
-  private acknowledgedRevision = 0
-  private payload = 0
-  private canServe = false
+  private readonly links = new Map<number, SimulatedLink>()
+  private readonly stale: StaleMessages
+  private readonly sequences: number[] = Array.from({ length: CLIENTS }, () => 0)
+  private readonly actions: readonly (() => void)[]
+  private nowMs = 0
+  private hostings = 0
+  private frames = 0
+  private startRevision = Infinity
 
-  constructor({ copies, random }: SimulationOptions) {
-    this.random = random
-    this.copies = Array.from({ length: copies }, (_, id) => ({
-      id,
-      disk: new ReplicaDisk(),
-      isAlive: true,
-      epoch: 0,
-      follower: undefined,
-    }))
-    this.stored = { version: 1, members: [0] }
-    this.promote(0)
+  constructor(options: SimulationOptions) {
+    this.options = options
+    this.random = options.random
+    this.stale = new StaleMessages(options.random)
+    this.bugs = options.bugs ?? {}
+    this.coordinator = new SimulatedCoordinator(this.bugs)
+    this.copies = Array.from({ length: options.copies }, (_, id) => new SimulatedCopy(id))
+    for (const copy of this.copies) this.start(copy)
+    this.promote(this.copies[0]!)
+    const weighted: readonly [weight: number, action: () => void][] = [
+      [3, () => this.write()],
+      [5, () => this.work()],
+      [6, () => this.deliver()],
+      [2, () => this.coordinate()],
+      [2, () => this.connect()],
+      [1, () => this.maintain()],
+      [2, () => this.tick()],
+      [1, () => this.disturb()],
+    ]
+    this.actions = weighted.flatMap(([weight, action]) =>
+      Array.from({ length: weight }, () => action),
+    )
   }
 
   step(): void {
-    const choices: (() => void)[] = [
-      () => this.write(),
-      () => this.write(),
-      () => this.syncSome(),
-      () => this.syncSome(),
-      () => this.syncSome(),
-      () => this.deliver(),
-      () => this.deliver(),
-      () => this.deliver(),
-      () => this.deliver(),
-      () => this.coordinate(),
-      () => this.coordinate(),
-      () => this.connectSome(),
-      () => this.disturb(),
-    ]
-    this.pick(choices)?.()
-    this.checkMembers()
+    this.pick(this.actions)!()
+    if (this.bugs.toleratesBreaks === true && this.random() < 0.1) this.confuse()
+    this.check()
   }
 
-  /** No more faults: everything must come to rest with all copies equal. */
-  settle(): void {
-    for (const copy of this.copies) copy.isAlive = true
-    for (let round = 0; round < 2_000; round += 1) {
+  /** No more faults. Returns whether everything comes to rest with all copies equal. */
+  settle(): boolean {
+    for (let round = 0; round < 400; round += 1) {
+      for (const copy of this.copies) {
+        copy.isStopped = false
+        if (!copy.isAlive) this.start(copy)
+      }
+      for (const copy of this.copies) this.connectCopy(copy)
+      for (const copy of this.copies) this.workOf(copy)
+      for (const [id, link] of this.links)
+        for (let some = 0; some < 5; some += 1) this.hear(id, link)
       this.coordinate()
-      this.connectSome()
-      this.syncSome()
-      this.deliver()
-      this.replicator?.tellCommit()
-      this.checkMembers()
+      this.tick()
+      this.check()
+      if (!this.isAtRest) continue
+      for (const copy of this.copies) this.checks.checkState(copy.id, copy.disk)
+      return true
     }
+    return false
   }
 
-  get isAtRest(): boolean {
-    const ends = this.copies.map(({ disk }) => JSON.stringify([disk.last, disk.unsynced.length]))
-    const applied = new Set(this.copies.map(({ disk }) => disk.appliedRevision))
-    return new Set(ends).size === 1 && applied.size === 1 && this.stored.members.length > 1
+  private get isAtRest(): boolean {
+    const { members } = this.coordinator.stored
+    const { last } = this.copies[0]!.disk
+    const { acknowledgedRevision } = this.checks
+    return (
+      members.length === this.copies.length &&
+      last.revision === acknowledgedRevision &&
+      this.copies.every(({ disk }) => {
+        const isEqual = disk.last.checksum === last.checksum && disk.unsynced.length === 0
+        return isEqual && disk.appliedRevision === acknowledgedRevision
+      })
+    )
+  }
+
+  private get primary(): SimulatedCopy {
+    return this.copies[this.coordinator.primary]!
+  }
+
+  private get canServe(): boolean {
+    return this.replicator !== undefined && this.replicator.commitRevision >= this.startRevision
   }
 
   private write(): void {
-    const { replicator } = this
-    const copy = this.copies[this.primary]!
-    if (replicator === undefined || !this.canServe || copy.disk.unsynced.length > 0) return
-    this.payload += 1
-    this.append(copy, `${this.payload}`)
+    const { disk } = this.primary
+    if (!this.canServe || disk.unsynced.length > 0) return
+    const uncommitted = disk.frames.slice(-UNCOMMITTED_MAX)
+    const isFull = uncommitted.every(
+      (frame) => lastRevisionOf(frame) > this.replicator!.commitRevision,
+    )
+    if (isFull && uncommitted.length === UNCOMMITTED_MAX) return
+    const client = Math.floor(this.random() * CLIENTS)
+    const sequence = (this.sequences[client]! += 1)
+    const chance = this.random()
+    const kind = chance < 0.6 ? 'put' : chance < 0.8 ? 'delete' : 'touch'
+    this.append({ kind, key: Math.floor(this.random() * KEYS), client, sequence })
   }
 
-  private append(copy: Copy, text: string): void {
-    const { end } = copy.disk
-    const count = 1 + Math.floor(this.random() * 3)
-    const body = Buffer.from(text)
-    const frame: LogFrame = {
-      epoch: this.epoch,
+  private append(effect: Effect | undefined): ModelFrame {
+    const { disk } = this.primary
+    const { end } = disk
+    this.frames += 1
+    const frame: ModelFrame = {
+      epoch: this.coordinator.epoch,
       firstRevision: end.revision + 1,
-      count,
+      count: 1 + Math.floor(this.random() * 3),
       timeMs: 0,
       jump: false,
       previousChecksum: end.checksum,
-      body,
-      checksum: crc32(Buffer.from(`${this.epoch} ${end.checksum} ${text}`)),
+      body: NO_BODY,
+      checksum: this.frames,
+      effect,
     }
-    this.replicator?.onAppending(frame)
-    copy.disk.append(frame)
+    this.replicator!.onAppending(frame)
+    disk.append(frame)
+    return frame
   }
 
-  private syncSome(): void {
-    const copy = this.pick(this.copies.filter((each) => each.isAlive))
-    const frame = copy?.disk.sync()
-    if (copy === undefined || frame === undefined) return
-    if (copy.id === this.primary) this.replicator?.onAppended(frame)
-    else copy.follower?.onDurable(lastRevisionOf(frame))
+  private work(): void {
+    const copy = this.pick(
+      this.copies.filter((each) => {
+        return each.canAct && (each.tasks.length > 0 || each.disk.unsynced.length > 0)
+      }),
+    )
+    if (copy !== undefined) this.workOf(copy)
+  }
+
+  private workOf(copy: SimulatedCopy): void {
+    if (copy.tasks.length > 0 && this.random() < 0.6) {
+      copy.tasks.shift()!()
+      return
+    }
+    const frame = copy.disk.sync()
+    if (frame === undefined) return
+    const revision = lastRevisionOf(frame)
+    if (copy !== this.primary) {
+      if (revision > this.primary.disk.last.revision) this.seen.ahead += 1
+      copy.follower?.onDurable(revision)
+    } else this.replicator?.onAppended(frame)
   }
 
   private deliver(): void {
-    const entry = this.pick([...this.links.entries()])
-    if (entry === undefined) return
-    const [id, link] = entry
-    if (this.random() < 0.5) {
-      const message = link.toFollower.shift()
-      if (message !== undefined) this.copies[id]!.follower?.onMessage(message)
-    } else {
-      const message = link.toPrimary.shift()
-      if (message !== undefined) this.replicator?.onMessage(id, message)
+    const entry = this.pick([...this.links])
+    if (entry !== undefined) this.hear(...entry)
+  }
+
+  private hear(id: number, { toFollower, toPrimary }: SimulatedLink): void {
+    const copy = this.copies[id]!
+    const isForFollower = !copy.isStopped && toFollower.length > 0
+    if (isForFollower && (toPrimary.length === 0 || this.random() < 0.5)) {
+      copy.follower?.onMessage(toFollower.shift()!)
+      return
     }
-  }
-
-  private connectSome(): void {
-    if (this.replicator === undefined) return
-    const copy = this.pick(
-      this.copies.filter((each) => {
-        return each.isAlive && each.id !== this.primary && !this.links.has(each.id)
-      }),
-    )
-    if (copy === undefined) return
-    const link: Link = { toFollower: [], toPrimary: [] }
-    this.links.set(copy.id, link)
-    // What an earlier connection left to be synced ends up in the log, or not, before the next.
-    copy.disk.crash(this.random() < 0.5 ? copy.disk.unsynced.length : 0)
-    copy.follower = this.followerOf(copy, link)
-    this.replicator.connect(copy.id)
-  }
-
-  private snapshot(start: LogPosition): SnapshotSource {
-    const parts: SnapshotPart[] = [
-      { type: 'snapshotBegin', begin: { start, epochs: [], sessionFloor: 0 } },
-      {
-        type: 'snapshotEnd',
-        end: { revision: start.revision, timeMs: 0, sessions: 0, entries: 0, checksum: 0 },
-      },
-    ]
-    return {
-      next: (onPart) => {
-        const part = parts.shift()
-        if (part !== undefined) onPart(part)
-      },
-      close: () => undefined,
-    }
-  }
-
-  private rebuild(copy: Copy, upTo: LogPosition): void {
-    const { disk } = this.copies[this.primary]!
-    const frames = disk.frames.filter((frame) => lastRevisionOf(frame) <= upTo.revision)
-    copy.disk.frames = [...frames]
-    copy.disk.unsynced = []
-    copy.disk.appliedRevision = upTo.revision
-    this.rebuilt += 1
-  }
-
-  private followerOf(copy: Copy, link: Link): Follower {
-    let start = LOG_START
-    const follower: Follower = new Follower(copy.epoch, {
-      log: copy.disk,
-      hosting: 1,
-      appliedRevision: () => copy.disk.appliedRevision,
-      cut: (after) => {
-        copy.disk.cut(after)
-        follower.onCut()
-      },
-      append: (frame) => copy.disk.append(frame),
-      onCommit: (revision) => this.apply(copy, revision),
-      beginSnapshot: (begin) => {
-        start = begin.start
-      },
-      takePage: () => follower.onPageTaken(),
-      endSnapshot: () => {
-        this.rebuild(copy, start)
-        follower.onRebuilt()
-      },
-      send: (message) => {
-        copy.epoch = follower.highestEpoch
-        link.toPrimary.push(message)
-      },
-      onBroken: (reason) => {
-        throw new Error(`copy ${copy.id}: ${reason}`)
-      },
-    })
-    return follower
-  }
-
-  private apply(copy: Copy, revision: number): void {
-    for (const frame of copy.disk.frames) {
-      const last = lastRevisionOf(frame)
-      if (last > revision || last <= copy.disk.appliedRevision) continue
-      const text = `${frame.epoch} ${frame.body.toString()}`
-      const known = this.truth.get(last)
-      if (known !== undefined && known !== text) {
-        throw new Error(
-          `P2: copy ${copy.id} applies ${text} at ${last}, where ${known} was applied`,
-        )
-      }
-      this.truth.set(last, text)
-      copy.disk.appliedRevision = last
-    }
+    const message = toPrimary.shift()
+    if (message !== undefined) this.replicator?.onMessage(id, message)
   }
 
   private coordinate(): void {
-    const request = this.requests.shift()
-    if (request !== undefined) this.persist(request)
-    const answer = this.random() < 0.5 ? this.answers.shift() : undefined
-    if (answer !== undefined && answer.epoch === this.epoch)
-      this.replicator?.onStored(answer.stored)
-    if (this.copies[this.primary]!.isAlive && this.replicator !== undefined) return
-    const next = this.pick(this.stored.members.filter((id) => this.copies[id]!.isAlive))
+    const { coordinator } = this
+    // It may be busy for a while.
+    if (this.random() < 0.25) coordinator.decide()
+    const opened = this.pick(this.copies)!
+    if (opened.canAct) coordinator.onBacking(opened.id)
+    const answer = this.random() < 0.5 ? coordinator.answers.shift() : undefined
+    if (answer?.epoch === coordinator.epoch) this.replicator?.onStored(answer.stored)
+    this.seen.changes = coordinator.changes
+    this.seen.refusals = coordinator.refusals
+    if (this.replicator !== undefined) return
+    const able = coordinator.stored.members.map((id) => this.copies[id]!)
+    const next = this.pick(able.filter((copy) => copy.canAct))
     if (next !== undefined) this.promote(next)
   }
 
-  private persist({ epoch, change, version }: Request): void {
-    if (epoch !== this.epoch || version !== this.stored.version) return
-    const others = this.stored.members.filter((id) => id !== change.copy)
-    const members = change.type === 'add' ? [...others, change.copy] : others
-    this.stored = { version: version + 1, members }
-    this.answers.push({ epoch, stored: this.stored })
-    this.changes += 1
+  private connect(): void {
+    const copy = this.pick(this.copies)!
+    if (copy.canAct) this.connectCopy(copy)
   }
 
-  /** One persisted step: the epoch, the primary, the set without the dead. */
-  private promote(id: number): void {
-    const copy = this.copies[id]!
-    const members = this.stored.members.filter((each) => this.copies[each]!.isAlive)
-    this.epoch += 1
-    this.primary = id
-    this.stored = { version: this.stored.version + 1, members }
-    this.promotions += 1
-    this.links.clear()
-    this.requests = []
-    copy.follower = undefined
-    // It finishes what it has in hand, then begins its epoch.
-    copy.disk.crash(copy.disk.unsynced.length)
-    this.canServe = false
-    const { epoch } = this
-    const options = { epoch, self: id, inSync: this.stored, minInSync: 1 }
-    this.replicator = new Replicator(options, {
-      log: copy.disk,
-      findPosition: (_to, revision, onFound) => onFound(copy.disk.positionAtOrBefore(revision)),
-      read: (_to, from, onRead) => {
-        const frames = copy.disk.frames.filter((frame) => lastRevisionOf(frame) >= from)
-        onRead(frames.slice(0, 3))
+  private connectCopy(copy: SimulatedCopy): void {
+    const { replicator } = this
+    if (replicator === undefined || copy === this.primary || this.links.has(copy.id)) return
+    const link = new SimulatedLink()
+    this.links.set(copy.id, link)
+    // What an earlier conversation left to be synced ends up in the log, or not, before the next.
+    copy.disk.finish(this.random() < 0.5 ? copy.disk.unsynced.length : 0)
+    if (this.bugs.cutsAtCommit === true) {
+      copy.disk.cut(copy.disk.positionAtOrBefore(copy.disk.appliedRevision)!)
+    }
+    copy.follow({
+      send: (message) => link.toPrimary.push(message),
+      onApply: (revision) => this.checks.apply(copy.id, copy.disk, revision),
+      onRebuilt: () => {
+        this.seen.rebuilt += 1
       },
-      openSnapshot: (_to, committed) => this.snapshot(committed()),
-      send: (to, message) => this.links.get(to)?.toFollower.push(message),
-      ask: (change, version) => this.requests.push({ epoch, change, version }),
-      onCommit: (revision) => this.onCommit(copy, revision),
-      onBroken: (to, reason) => {
-        throw new Error(`primary: copy ${to}: ${reason}`)
-      },
+      onBroken: (reason) => this.onBroken(copy.id, reason),
+      forgetsEnd: this.bugs.forgetsEnd === true,
     })
-    this.append(copy, `epoch ${this.epoch}`)
+    replicator.connect(copy.id)
   }
 
-  private onCommit(copy: Copy, revision: number): void {
-    this.canServe = true
-    this.acknowledged += 1
-    this.acknowledgedRevision = Math.max(this.acknowledgedRevision, revision)
-    this.apply(copy, revision)
+  private onBroken(id: number, reason: string): void {
+    if (!EXCUSED.test(reason) && this.bugs.toleratesBreaks !== true)
+      throw new Error(`the conversation with copy ${id} ends: ${reason}`)
+    if (reason.startsWith('nothing came')) this.seen.silent += 1
+    this.cutLink(id)
+  }
+
+  /** One persisted step; the copy finishes what it has in hand, then begins its epoch. */
+  private promote(copy: SimulatedCopy): void {
+    const { coordinator } = this
+    coordinator.promote(copy.id)
+    this.seen.promotions += 1
+    for (const { id } of this.copies) this.cutLink(id)
+    copy.endConversation()
+    copy.disk.finish(copy.disk.unsynced.length)
+    this.checks.checkState(copy.id, copy.disk)
+    this.replicator = this.newReplicator(copy)
+    this.startRevision = lastRevisionOf(this.append(undefined))
+  }
+
+  private newReplicator(copy: SimulatedCopy): Replicator {
+    const { epoch, stored } = this.coordinator
+    const { disk } = copy
+    const minInSync = this.bugs.ignoresMinInSync === true ? 1 : this.options.minInSync
+    const countsUnsynced = this.bugs.countsUnsynced === true
+    const later = (task: () => void): void => void copy.tasks.push(task)
+    const replicator: Replicator = new Replicator(
+      { epoch, self: copy.id, inSync: stored, minInSync },
+      {
+        log: {
+          get last() {
+            return countsUnsynced ? disk.end : disk.last
+          },
+          get epochs() {
+            return disk.epochs
+          },
+        },
+        findPosition: (_to, revision, onFound) => {
+          later(() => onFound(disk.positionAtOrBefore(revision)))
+        },
+        read: (_to, from, onRead) => later(() => onRead(disk.read(from, 3))),
+        openSnapshot: (_to, committed) =>
+          new ModelSnapshot(disk, committed, later, this.bugs.leavesSessionsOut !== true),
+        send: (to, message) => this.links.get(to)?.toFollower.push(message),
+        ask: (change, version) => this.coordinator.asks.push({ epoch, change, version }),
+        onCommit: (revision) => this.onCommit(revision),
+        onBroken: (to, reason) => this.onBroken(to, reason),
+      },
+    )
+    return replicator
+  }
+
+  private onCommit(revision: number): void {
+    const { checks, options } = this
+    this.seen.acknowledged += 1
+    checks.acknowledgedRevision = Math.max(checks.acknowledgedRevision, revision)
+    checks.apply(this.primary.id, this.primary.disk, revision)
+    if (revision <= this.startRevision) return
+    const holders = this.copies.filter(({ disk }) => disk.last.revision >= revision)
+    if (holders.length < options.minInSync) {
+      throw new Error(`P1: ${revision} was acknowledged with ${holders.length} copies`)
+    }
+  }
+
+  /** What is committed is stored, and the log lets go of it: as a rule, of what nobody needs. */
+  private maintain(): void {
+    const copy = this.pick(this.copies)!
+    if (!copy.canAct) return
+    copy.disk.store()
+    const isKind = copy === this.primary && this.random() < 0.7
+    if (this.random() < 0.5) {
+      copy.disk.trim(isKind ? (this.replicator?.neededRevision ?? 0) : Infinity)
+    }
+  }
+
+  private tick(): void {
+    this.nowMs += 100 + this.random() * 300
+    this.replicator?.onTick(this.nowMs)
+    this.replicator?.tellCommit()
   }
 
   private disturb(): void {
     const copy = this.pick(this.copies)!
     const chance = this.random()
     if (!copy.isAlive) {
-      copy.isAlive = true
-      return
-    }
-    if (chance < 0.5) {
-      this.cutLink(copy.id)
-      return
-    }
+      if (chance < 0.2) this.lose(copy)
+      this.start(copy)
+    } else if (copy.isStopped) copy.isStopped = chance < 0.7
+    else if (chance < 0.35) this.cutLink(copy.id)
+    else if (chance < 0.5) copy.isStopped = copy !== this.primary
+    else if (chance < 0.65) for (let some = 0; some < 4; some += 1) this.confuse()
     // With nobody left there is nothing to see.
-    if (this.copies.filter((each) => each.isAlive).length > 1 && chance < 0.8) this.crash(copy)
+    else if (this.copies.filter((each) => each.isAlive).length > 1 && chance < 0.9) this.crash(copy)
+  }
+
+  /** Its directory is gone. Only a copy that nothing rests on may begin anew. */
+  private lose(copy: SimulatedCopy): void {
+    if (this.replicator === undefined || this.coordinator.stored.members.includes(copy.id)) return
+    copy.disk = new ReplicaDisk()
+  }
+
+  private start(copy: SimulatedCopy): void {
+    if (!copy.disk.isWhole) {
+      // Opening it finds the damage: it begins anew if another copy serves.
+      if (this.replicator === undefined) return
+      this.lose(copy)
+    }
+    this.checks.checkState(copy.id, copy.disk)
+    this.hostings += 1
+    copy.start(this.hostings)
+    this.coordinator.onStarted(copy.id, this.hostings)
   }
 
   private cutLink(id: number): void {
-    if (!this.links.delete(id)) return
-    const copy = this.copies[id]!
-    copy.follower?.end()
-    copy.follower = undefined
+    const link = this.links.get(id)
+    if (link === undefined) return
+    this.links.delete(id)
+    this.stale.keep(id, link)
+    this.copies[id]!.endConversation()
     this.replicator?.disconnect(id)
   }
 
-  private crash(copy: Copy): void {
-    copy.isAlive = false
-    copy.epoch = 0
-    copy.disk.crash(Math.floor(this.random() * (copy.disk.unsynced.length + 1)))
-    if (copy.id !== this.primary) {
-      this.cutLink(copy.id)
-      return
-    }
-    this.replicator = undefined
-    this.canServe = false
-    for (const { id } of this.copies) this.cutLink(id)
+  private confuse(): void {
+    this.stale.confuse(this.coordinator.epoch, this.links)
   }
 
-  private checkMembers(): void {
-    for (const id of this.stored.members) {
-      const { last }: { last: LogPosition } = this.copies[id]!.disk
-      if (last.revision < this.acknowledgedRevision) {
-        throw new Error(
-          `P1: copy ${id} is in sync and ends at ${last.revision}, ` +
-            `${this.acknowledgedRevision} was acknowledged`,
-        )
-      }
+  private crash(copy: SimulatedCopy): void {
+    this.coordinator.onExit(copy.id)
+    const isPrimary = copy === this.primary
+    if (isPrimary) this.replicator = undefined
+    for (const { id } of this.copies) if (isPrimary || id === copy.id) this.cutLink(id)
+    copy.crash(Math.floor(this.random() * (copy.disk.unsynced.length + 1)))
+    if (this.random() < 0.7) return
+    // Another process has it at once; sometimes with another disk.
+    if (this.random() < 0.5) this.lose(copy)
+    this.start(copy)
+  }
+
+  private check(): void {
+    for (const id of this.coordinator.stored.members) {
+      this.checks.checkMember(id, this.copies[id]!.disk)
     }
   }
 
