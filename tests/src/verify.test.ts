@@ -1,7 +1,11 @@
 /**
  * `kv-node verify` as an operator uses it: on the directory of a node that does not run.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { cp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { UntypedClient } from '@kv/client'
+import type { KvNode } from '@kv/node'
 import { describe, expect, test } from 'vitest'
 import { LogFile } from './scene/log-files.js'
 import { runProgram } from './scene/node-process.js'
@@ -9,8 +13,10 @@ import { killNow, untilGone } from './scene/process-table.js'
 import { keysOfShard } from './scene/placement.js'
 import type { Scene } from './scene/scene.js'
 import { sceneOfTest } from './scene/scene.js'
+import { until } from './scene/until.js'
 
 const SHARD = 3
+const TIMEOUT_MS = 60_000
 const VALUE = 'the value that is to be damaged'
 
 async function filled(scene: Scene): Promise<string> {
@@ -53,6 +59,60 @@ describe('kv-node verify', () => {
     expect(code).toBe(3)
     expect(readFileSync(file.path)).toEqual(damaged)
   })
+
+  test(
+    'two copies on two volumes → compared; one that went back in time → what it lacks (P1, P8)',
+    async () => {
+      const scene = sceneOfTest()
+      const volumes = [await scene.directory(), await scene.directory()]
+      const [key = ''] = keysOfShard(SHARD, 16, 1)
+      const run = async (use: (client: UntypedClient, node: KvNode) => Promise<void>) => {
+        const node = await scene.startNode({ dataDir: undefined, volumes, replicationFactor: 2 })
+        await until('every shard has two copies in sync', () =>
+          node.topology().shards.every(({ primary, inSync }) => primary > 0 && inSync.length === 2),
+        )
+        const client = scene.client(node.url)
+        await use(client, node)
+        await client.close()
+        await node.close()
+      }
+      const untilApplied = (node: KvNode): Promise<unknown> =>
+        until('it is applied', async () => {
+          const { revision = 0, appliedRevision = -1 } = (await node.stats()).shards[SHARD]!
+          return revision > 0 && appliedRevision === revision
+        })
+      await run(async (client, node) => {
+        for (let value = 0; value < 50; value += 1) await client.set(key, value)
+        await untilApplied(node)
+      })
+      const sound = await runProgram(['verify', ...volumes])
+      expect(sound.output).toContain('no damage')
+      expect(sound.output).toContain('shards     16, replicas 32')
+
+      const one = await runProgram(['verify', volumes[0]!])
+      expect(one.log).toContain('the node has 2 volumes, not 1: name all of them')
+      expect(one.code).toBe(1)
+
+      const copy = volumes.flatMap((volume) => {
+        const path = join(volume, 'shards', String(SHARD), '1')
+        return existsSync(path) ? [path] : []
+      })[0]!
+      const kept = join(await scene.directory(), 'kept')
+      await cp(copy, kept, { recursive: true })
+      await run(async (client, node) => {
+        await client.set(key, 'later')
+        await untilApplied(node)
+      })
+      await rm(copy, { recursive: true })
+      await cp(kept, copy, { recursive: true })
+      const { code, output } = await runProgram(['verify', ...volumes])
+      expect(output).toMatch(
+        /shard 3: \S+1: it is in sync, but its log ends at revision \d+: copy 0/,
+      )
+      expect(code).toBe(3)
+    },
+    TIMEOUT_MS,
+  )
 
   test('a directory in use, or none of a node → code 1 and why', async () => {
     const scene = sceneOfTest()

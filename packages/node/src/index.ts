@@ -14,6 +14,7 @@ export type {
 } from './coordinator/operator-topology.js'
 export type { ShardPhase } from './coordinator/shard-state.js'
 export type {
+  BackupStats,
   ChildStats,
   CoordinatorStats,
   NodeStats,

@@ -70,14 +70,17 @@ describe('kv-node command line', () => {
     const environment = { KV_DATA_DIR: '/env' }
     expect(readCommandLine(['verify', '/here'], environment)).toEqual({
       type: 'verify',
-      dataDir: '/here',
+      volumes: ['/here'],
     })
-    expect(readCommandLine(['verify'], environment)).toMatchObject({ dataDir: '/env' })
+    expect(readCommandLine(['verify'], environment)).toMatchObject({ volumes: ['/env'] })
     expect(readCommandLine(['verify', '--data-dir', '/flag'], environment)).toMatchObject({
-      dataDir: '/flag',
+      volumes: ['/flag'],
     })
-    expect(readCommandLine(['verify'], {})).toMatchObject({ dataDir: './data' })
-    expect(() => readCommandLine(['verify', 'a', 'b'], {})).toThrow('what is b to mean?')
+    expect(readCommandLine(['verify'], {})).toMatchObject({ volumes: ['./data'] })
+    expect(readCommandLine(['verify', 'a', 'b'], {})).toMatchObject({ volumes: ['a', 'b'] })
+    expect(readCommandLine(['verify'], { KV_VOLUMES: 'a,b' })).toMatchObject({
+      volumes: ['a', 'b'],
+    })
   })
 
   test('help and version → before anything else', () => {

@@ -14,13 +14,14 @@ export type Command =
   | { readonly type: 'help' }
   | { readonly type: 'version' }
   | { readonly type: 'serve'; readonly options: NodeOptions }
-  | { readonly type: 'verify'; readonly dataDir: string }
+  | { readonly type: 'verify'; readonly volumes: readonly string[] }
 
 export const HELP: string = `Usage: kv-node [serve] [options]
-       kv-node verify [<path>]
+       kv-node verify [<path> …]
 
 serve runs a kv node: one coordinator and its shard children. verify checks the data directory of a
-node that does not run, its logs, journals and states against each other, and changes nothing.
+node that does not run, or all of its volumes: logs, journals, states and copies against each other.
+It changes nothing.
 
 Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
   --data-dir <path>   where everything is kept; made if it is not there  (${DATA_DIR_DEFAULT})
@@ -92,9 +93,10 @@ export function readCommandLine(
   return { type: 'serve', options: serveOptions(settingsFrom(values, environment)) }
 }
 
-function verifyCommand([path, ...rest]: readonly string[], setting: Setting): Command {
-  if (rest.length > 0) throw new TypeError(`what is ${rest[0]} to mean?`)
-  return { type: 'verify', dataDir: path ?? setting('data-dir')?.text ?? DATA_DIR_DEFAULT }
+function verifyCommand(paths: readonly string[], setting: Setting): Command {
+  if (paths.length > 0) return { type: 'verify', volumes: paths }
+  const dataDir = setting('data-dir')?.text ?? DATA_DIR_DEFAULT
+  return { type: 'verify', volumes: list(setting('volumes')) ?? [dataDir] }
 }
 
 type Setting = (flag: TextFlag) => Given | undefined

@@ -40,7 +40,7 @@ function main(): void {
       serve(command)
       return
     case 'verify':
-      void verify(resolve(command.dataDir))
+      void verify(command.volumes.map((path) => resolve(path)))
   }
 }
 
@@ -69,10 +69,10 @@ function placesOf({ dataDir, volumes = [dataDir ?? ''] }: NodeOptions): string {
   return volumes.map((volume) => resolve(volume)).join(', ')
 }
 
-async function verify(dataDir: string): Promise<void> {
+async function verify(volumes: readonly string[]): Promise<void> {
   try {
-    const report = await checkDataDirectory(dataDir)
-    process.stdout.write(verifyReport(dataDir, report))
+    const report = await checkDataDirectory(volumes)
+    process.stdout.write(verifyReport(volumes, report))
     process.exitCode = report.findings.length === 0 ? 0 : EXIT_DAMAGE
   } catch (error) {
     complain(error)

@@ -3,10 +3,10 @@
  */
 import type { DataDirectoryReport } from '../verify/data-directory-check.js'
 
-export function verifyReport(dataDir: string, report: DataDirectoryReport): string {
+export function verifyReport(volumes: readonly string[], report: DataDirectoryReport): string {
   const { findings, shards, replicas, journals, segments, revisions, entries } = report
   return [
-    `kv-node verify ${dataDir}`,
+    `kv-node verify ${volumes.join(' ')}`,
     `  shards     ${shards}, replicas ${replicas}`,
     `  log        ${revisions} revisions in ${segments} segments, ${journals} journals needed`,
     `  state      ${entries} entries`,

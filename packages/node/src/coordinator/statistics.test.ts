@@ -65,6 +65,18 @@ describe('statistics', () => {
     })
   })
 
+  test('a child that hosts a backup → told with its shard', () => {
+    const copy = { shard: 0, copy: 1, epoch: 3, revision: 10, committedRevision: 9 }
+    const figures = { appliedRevision: 8, stateBytes: 1, logBytes: 1, overlayBytes: 1, reads: 4 }
+    const backup = { ...reportOf(SHARD), shards: [], copies: [{ ...copy, ...figures }] }
+    const reports = new Map([
+      [1, reportOf(SHARD)],
+      [2, backup],
+    ])
+    const [shard] = new Statistics(() => []).shards(STATE, reports, 1_000)
+    expect(shard).toMatchObject({ keys: 7, backups: [{ child: 2, copy: 1, reads: 4 }] })
+  })
+
   test('the shard was opened anew, or has no report → no rates, no stale figures', () => {
     const statistics = new Statistics(() => [])
     statistics.shards(STATE, new Map([[1, reportOf({ ...SHARD, epoch: 2 })]]), 1_000)

@@ -5,7 +5,7 @@
  * time is left out, and its shards come without figures.
  */
 import { NO_CHILD } from '@kv/protocol'
-import type { ChildReport, ShardReport } from '../link/control.js'
+import type { ChildReport, CopyReport, ShardReport } from '../link/control.js'
 import type { NodeState } from './node-state.js'
 import type { ShardPhase } from './shard-state.js'
 import { primaryChild, shardPhase, shardReason } from './shard-state.js'
@@ -43,6 +43,12 @@ export interface ShardStats extends Partial<Omit<ShardReport, 'shard' | 'epoch'>
   readonly reason?: string
   readonly readsPerSecond?: number
   readonly writesPerSecond?: number
+  /** Its copies that are open as backups, where their children answered; absent if there are none. */
+  readonly backups?: readonly BackupStats[]
+}
+
+export interface BackupStats extends Omit<CopyReport, 'shard'> {
+  readonly child: number
 }
 
 export interface NodeStats {
@@ -121,6 +127,7 @@ export class Statistics {
         if (shard !== undefined && primaryChild(shard) === child) measured.set(shard.id, figures)
       }
     }
+    const backups = backupsIn(reports)
     return state.shards.map((shard) => {
       const { id, epoch } = shard
       const primary = state.published.primaries[id] ?? NO_CHILD
@@ -131,6 +138,7 @@ export class Statistics {
         primary,
         state: shardPhase(shard),
         ...(reason === '' ? {} : { reason }),
+        ...(backups.has(id) ? { backups: backups.get(id)! } : {}),
       }
       const report = measured.get(id)
       if (report?.epoch !== epoch) return told
@@ -151,4 +159,15 @@ export class Statistics {
       writesPerSecond: (writes - before.writes) / seconds,
     }
   }
+}
+
+function backupsIn(reports: ReadonlyMap<number, ChildReport>): Map<number, BackupStats[]> {
+  const byShard = new Map<number, BackupStats[]>()
+  for (const [child, { copies }] of reports) {
+    for (const { shard, ...figures } of copies) {
+      const known = byShard.get(shard) ?? []
+      byShard.set(shard, [...known, { child, ...figures }])
+    }
+  }
+  return byShard
 }

@@ -1,23 +1,25 @@
 /**
- * The offline check of a data directory: every replica that the coordinator's record says is there.
+ * The offline check of a node's volumes: every replica that the coordinator's record says is there,
+ * and the copies of each shard against each other.
  *
- * It takes the directory's lock, so that no node can use it meanwhile, and waits for children that a
- * killed coordinator left behind. It changes nothing but the lock.
+ * It takes the lock of each volume, so that no node can use it meanwhile, and waits for children that
+ * a killed coordinator left behind. It changes nothing but the locks.
  */
-import fs from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
-import { KvError } from '@kv/protocol'
-import { lockDirectory } from '../coordinator/directory-lock.js'
 import { endLeftovers } from '../coordinator/leftovers.js'
 import { isSameProcessAlive } from '../coordinator/process-identity.js'
+import type { StoredShard, StoredTopology } from '../coordinator/stored-records.js'
 import { copyDirectory } from '../coordinator/topology-store.js'
-import type { Identity, StoredTopology } from '../coordinator/stored-records.js'
-import { readIdentity, readStoredTopology } from '../coordinator/stored-records.js'
 import { nodeFileSystem } from '../shard/log/file-system.js'
-import { findingOf, type Finding } from '../shard/verify/finding.js'
+import type { CheckedCopy } from '../shard/verify/copies-check.js'
+import { compareCopies } from '../shard/verify/copies-check.js'
+import type { Finding } from '../shard/verify/finding.js'
 import { JournalContents } from '../shard/verify/journal-contents.js'
 import { checkReplica } from '../shard/verify/replica-check.js'
+import { Trace } from '../shard/verify/trace.js'
+import type { FoundNode } from './volumes.js'
+import { readVolumes, withVolumes } from './volumes.js'
 
 export interface DataDirectoryReport {
   readonly findings: readonly (Finding & { readonly shard: number | undefined })[]
@@ -29,75 +31,75 @@ export interface DataDirectoryReport {
   readonly entries: number
 }
 
-/** Rejects with `UNAVAILABLE` if the directory is in use, or is none. */
-export async function checkDataDirectory(dataDir: string): Promise<DataDirectoryReport> {
-  await fs.access(join(dataDir, 'topology.json')).catch((cause: unknown) => {
-    throw new KvError('UNAVAILABLE', `${dataDir} holds no data of a kv node`, {
-      outcome: 'not-applied',
-      cause,
+type Total = { -readonly [Name in keyof Omit<DataDirectoryReport, 'findings'>]: number }
+
+/** Rejects with `UNAVAILABLE` if a volume is in use, is none, or is not all of the node's. */
+export function checkDataDirectory(volumes: readonly string[]): Promise<DataDirectoryReport> {
+  return withVolumes(volumes, () => checkLocked(volumes))
+}
+
+async function checkLocked(paths: readonly string[]): Promise<DataDirectoryReport> {
+  const total = { shards: 0, replicas: 0, journals: 0, segments: 0, revisions: 0, entries: 0 }
+  const found: Finding[] = []
+  const node = await readVolumes(paths, found)
+  const findings = found.map((finding) => ({ ...finding, shard: undefined as number | undefined }))
+  if (node === undefined) return { findings, ...total }
+  await untilLeft(node.topology)
+  const { shards } = node.topology
+  const journals = node.volumes.map((volume) => new JournalContents(nodeFileSystem, volume))
+  total.shards = shards.length
+  for (const [shard, stored] of shards.entries()) {
+    const inShard = await checkShard(node, { shard, stored, journals, total })
+    findings.push(...inShard.map((finding) => ({ ...finding, shard })))
+  }
+  total.journals = journals.reduce((sum, { count }) => sum + count, 0)
+  return { findings, ...total }
+}
+
+interface ShardCheck {
+  readonly shard: number
+  readonly stored: StoredShard
+  /** By volume. */
+  readonly journals: readonly JournalContents[]
+  readonly total: Total
+}
+
+async function checkShard(
+  { identity: { clusterId }, volumes }: FoundNode,
+  { shard, stored, journals, total }: ShardCheck,
+): Promise<readonly Finding[]> {
+  const { epoch, copies, primary, inSync = { members: [primary] } } = stored
+  const findings: Finding[] = []
+  const checked: CheckedCopy[] = []
+  for (const [copy, { isCreated, volume }] of copies.entries()) {
+    const [path, content] = [volumes[volume], journals[volume]]
+    if (!isCreated || path === undefined || content === undefined) continue
+    const directory = copyDirectory(path, shard, copy)
+    const isInSync = inSync.members.includes(copy)
+    // Nothing is kept for a comparison that there will not be.
+    const trace = copies.length > 1 ? new Trace() : undefined
+    const report = await checkReplica({
+      files: nodeFileSystem,
+      directory,
+      clusterId,
+      shard,
+      epoch,
+      isInSync,
+      journals: content,
+      ...(trace === undefined ? {} : { trace }),
     })
-  })
-  const lock = await lockDirectory(dataDir)
-  try {
-    return await checkLocked(dataDir)
-  } finally {
-    await lock.release()
+    findings.push(...report.findings)
+    total.replicas += 1
+    total.segments += report.segments
+    total.revisions += report.revisions
+    total.entries += report.entries
+    if (trace === undefined) continue
+    const { log, marks } = report
+    const statePath = join(directory, 'state')
+    checked.push({ copy, directory, statePath, isInSync, log, marks, trace })
   }
-}
-
-type Total = { -readonly [Name in keyof DataDirectoryReport]: DataDirectoryReport[Name] }
-
-async function checkLocked(dataDir: string): Promise<DataDirectoryReport> {
-  const findings: (Finding & { shard: number | undefined })[] = []
-  const total: Total = {
-    findings,
-    shards: 0,
-    replicas: 0,
-    journals: 0,
-    segments: 0,
-    revisions: 0,
-    entries: 0,
-  }
-  const identity = await readRecord<Identity>(join(dataDir, 'node.json'), readIdentity, findings)
-  const path = join(dataDir, 'topology.json')
-  const topology = await readRecord<StoredTopology>(path, readStoredTopology, findings)
-  if (identity === undefined || topology === undefined) return total
-  await untilLeft(topology)
-  const journals = new JournalContents(nodeFileSystem, dataDir)
-  total.shards = topology.shards.length
-  for (const [shard, { epoch, copies }] of topology.shards.entries()) {
-    for (const [copy, { isCreated }] of copies.entries()) {
-      if (!isCreated) continue
-      const { findings: found, ...figures } = await checkReplica({
-        files: nodeFileSystem,
-        directory: copyDirectory(dataDir, shard, copy),
-        clusterId: identity.clusterId,
-        shard,
-        epoch,
-        journals,
-      })
-      findings.push(...found.map((finding) => ({ ...finding, shard })))
-      total.replicas += 1
-      total.segments += figures.segments
-      total.revisions += figures.revisions
-      total.entries += figures.entries
-    }
-  }
-  total.journals = journals.count
-  return total
-}
-
-async function readRecord<Content>(
-  path: string,
-  read: (text: string) => Content,
-  findings: (Finding & { shard: number | undefined })[],
-): Promise<Content | undefined> {
-  try {
-    return read(await fs.readFile(path, 'utf8'))
-  } catch (error) {
-    findings.push({ ...findingOf(error, path), shard: undefined })
-    return undefined
-  }
+  findings.push(...(await compareCopies(checked, { clusterId, shard })))
+  return findings
 }
 
 /** Nobody is killed for a look: who does not end by himself makes the check fail. */

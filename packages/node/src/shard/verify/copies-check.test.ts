@@ -58,9 +58,9 @@ class Copies {
       const directory = this.directory(copy)
       const journals = new JournalContents(nodeFileSystem, this.root)
       const check = { files: nodeFileSystem, directory, ...IDENTITY, epoch: 9, journals, trace }
-      const { log, marks } = await checkReplica(check)
-      const statePath = join(directory, 'state')
       const isInSync = inSync.includes(copy)
+      const { log, marks } = await checkReplica({ ...check, isInSync })
+      const statePath = join(directory, 'state')
       checked.push({ copy, directory, statePath, isInSync, log, marks, trace })
     }
     const found = await compareCopies(checked, IDENTITY)

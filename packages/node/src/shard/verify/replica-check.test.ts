@@ -43,13 +43,14 @@ class Place {
     })
   }
 
-  async findings(epoch: number = 9): Promise<string[]> {
+  async findings(epoch: number = 9, isInSync: boolean = true): Promise<string[]> {
     const { findings } = await checkReplica({
       files: nodeFileSystem,
       directory: this.directory,
       clusterId: CLUSTER,
       shard: SHARD,
       epoch,
+      isInSync,
       journals: new JournalContents(nodeFileSystem, this.volume),
     })
     return findings.map(({ path, what }) => `${path.slice(this.volume.length)}: ${what}`)
@@ -175,6 +176,15 @@ describe('damaged', () => {
       const found = (await place.findings(0)).join('\n')
       expect(found).toMatch(/state holds effects up to revision 900, the log ends at \d+/)
       expect(found).toContain('the log has reached epoch 1, the newest that was given out is 0')
+    }))
+
+  test('a state ahead of its log in a copy out of the set → it catches up with a snapshot', () =>
+    withPlace(async (place) => {
+      await fill(place)
+      const state = State.open(join(place.directory, 'state'), { clusterId: CLUSTER, shard: SHARD })
+      await state.write([], { applyingRevision: 900 })
+      await state.close()
+      expect(await place.findings(9, false)).toEqual([])
     }))
 
   test.each(['log', 'state'])('no %s → damage, never an empty replica', (part) =>

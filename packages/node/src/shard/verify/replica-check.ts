@@ -22,6 +22,8 @@ export interface ReplicaCheck {
   readonly shard: number
   /** The newest epoch that the coordinator has given out for the shard. */
   readonly epoch: number
+  /** Whether the copy is of the in-sync set. One that is not may be catching up with a snapshot. */
+  readonly isInSync: boolean
   readonly journals: JournalContents
   /** Told what the log holds, to compare it with other copies. */
   readonly trace?: Trace
@@ -52,7 +54,9 @@ export async function checkReplica(check: ReplicaCheck): Promise<CheckedReplica>
     const fold = new Fold(state.marks)
     const log = await checkLog(check, findings, fold)
     if (log !== undefined) checkMarks(check, log, state, findings)
-    const entries = checkState(statePath, state, log === undefined ? undefined : fold, findings)
+    // The state of a copy that catches up with its snapshot is of no one revision.
+    const isWhole = log !== undefined && !isCatchingUp(check, log, state)
+    const entries = checkState(statePath, state, isWhole ? fold : undefined, findings)
     return {
       findings: cappedFindings(findings, statePath),
       ...figuresOf(log),
@@ -113,14 +117,16 @@ function readFrame(
   }
 }
 
-function checkMarks(
-  { directory, epoch }: ReplicaCheck,
-  { last, firstRevision }: WalkedLog,
-  { marks }: State,
-  findings: Finding[],
-): void {
-  const path = directory
-  if (last.revision < marks.applyingRevision) {
+/** Built from a snapshot that was taken while the primary went on, and not in sync since. */
+function isCatchingUp({ isInSync }: ReplicaCheck, { last }: WalkedLog, { marks }: State): boolean {
+  return !isInSync && last.revision < marks.applyingRevision
+}
+
+function checkMarks(check: ReplicaCheck, log: WalkedLog, state: State, findings: Finding[]): void {
+  const { directory: path, epoch } = check
+  const { last, firstRevision } = log
+  const { marks } = state
+  if (last.revision < marks.applyingRevision && !isCatchingUp(check, log, state)) {
     const what = `the state holds effects up to revision ${marks.applyingRevision}, the log ends at ${last.revision}`
     findings.push({ path, what })
   }
