@@ -35,6 +35,7 @@ import type { Pace } from '../shard/sequencer/sequencer.js'
 import type { Shard } from '../shard/shard.js'
 import type { Conversation, Counterpart } from './conversation.js'
 import { type Engine, type PrimaryOptions, REAL_ENGINE } from './engine.js'
+import { alreadyHosted, type Hosted, isSame, newHosted } from './hosted.js'
 import type { Following } from './replication-dialer.js'
 import { setAside } from './set-aside.js'
 import { Turns } from './turns.js'
@@ -54,20 +55,6 @@ export interface ReplicasPorts {
   follow(target: ChannelTarget, address: string | undefined, backup: Following): void
   /** The shard's backup follows nobody any more. */
   leave(shard: number, reason: string): void
-}
-
-/** A copy that this process has open, or is opening as primary. */
-interface Hosted {
-  readonly place: Hosting
-  readonly epoch: number
-  readonly topologyVersion: number
-  shard: Shard | undefined
-  backup: Backup | undefined
-  /** As primary: clients are served. */
-  isServed: boolean
-  /** Why it can't go on. */
-  failure: Error | undefined
-  closing: Promise<void> | undefined
 }
 
 /** An order to open a copy that has not been carried out. */
@@ -146,7 +133,7 @@ export class Replicas {
     task: Task,
   ): Promise<void> {
     const { shard: id, hosting, epoch, inSync, minInSync } = place
-    const hosted = this.newHosted(place, place)
+    const hosted = newHosted(place, place)
     this.hosted.set(id, hosted)
     const replication: ReplicationOptions = {
       copy: place.copy,
@@ -199,7 +186,7 @@ export class Replicas {
       }
       if (former !== undefined) throw new Error(alreadyHosted(former))
       if (create) await setAside(directory)
-      const hosted = this.newHosted(place, { epoch: 0, topologyVersion: 0 })
+      const hosted = newHosted(place, { epoch: 0, topologyVersion: 0 })
       const backup = await this.engine.openBackup({
         ...this.replicaOptions(place),
         copy,
@@ -220,22 +207,6 @@ export class Replicas {
       this.ports.report({ type: 'backing', shard, hosting })
       this.ports.follow({ shard, copy }, primaryAddress, backup)
     })
-  }
-
-  private newHosted(
-    place: Hosting,
-    { epoch, topologyVersion }: { readonly epoch: number; readonly topologyVersion: number },
-  ): Hosted {
-    return {
-      place,
-      epoch,
-      topologyVersion,
-      shard: undefined,
-      backup: undefined,
-      isServed: false,
-      failure: undefined,
-      closing: undefined,
-    }
   }
 
   private replicaOptions({ shard, directory, create, volume }: Hosting): ReplicaOptions {
@@ -391,12 +362,3 @@ export class Replicas {
 }
 
 const DONE = Promise.resolve()
-
-function isSame(one: Hosting, other: Hosting): boolean {
-  return one.copy === other.copy && one.hosting === other.hosting
-}
-
-function alreadyHosted({ place }: Hosted): string {
-  const { shard, copy, hosting } = place
-  return `copy ${copy} of shard ${shard} is hosted here already, as hosting ${hosting}`
-}
