@@ -32,9 +32,15 @@ const PATIENCES_MS = [6_000, 20_000] as const
 const POLL_MS = 5
 const STARTS_MAX = 5
 
-/** Every point so many times, in an order of its own each time. */
-export function visitsOf(random: SeededRandom, times: number, replicas: number): Visit[] {
-  const all = failpointsOf(replicas)
+/** Every point so many times, in an order of its own each time; those that begin so, if told. */
+export function visitsOf(
+  random: SeededRandom,
+  times: number,
+  { replicas, begins = [''] }: { replicas: number; begins?: readonly string[] | undefined },
+): Visit[] {
+  const all = failpointsOf(replicas).filter(({ name }) =>
+    begins.some((begin) => name.startsWith(begin)),
+  )
   return Array.from({ length: times }, () => shuffled(random, all)).flatMap((points) =>
     points.map((point) => ({
       point,

@@ -108,7 +108,10 @@ async function rounds(
   const random = new SeededRandom(settings.seed)
   const history = new History()
   const results: RoundResult[] = []
-  const visits = visitsOf(random, settings.failpoints ?? 0, settings.replicationFactor)
+  const visits = visitsOf(random, settings.failpoints ?? 0, {
+    replicas: settings.replicationFactor,
+    begins: settings.kinds,
+  })
   const visited = new Set<string>()
   const onVisit = (point: string): void => {
     visited.add(point)

@@ -56,7 +56,8 @@ export const USAGE = `pnpm faults [options]
   --canary <name>   puts a known bug into the node, which the run must find; "list" names them
   --report          measures failover and restart of a node with many keys, too
   --keys <n>        how many (default 1000000)
-  --only <kinds>    only these faults, such as "kill-children,disk"
+  --only <kinds>    only these faults, such as "kill-children,disk"; with --failpoints, only
+                    those whose names begin so, such as "snapshot,in-sync"
   --log <file>      writes the faults, and what the node says of itself, there
   --json <file>     writes the figures there, too
 
