@@ -11,7 +11,7 @@ import { CANARIES } from './faults/canaries/canaries.js'
 import { ROOT } from './tidy/source-files.js'
 
 const PROGRAM = join(ROOT, 'tests', 'dist', 'faults', 'main.js')
-const TIMEOUT_MS = 150_000
+const TIMEOUT_MS = 300_000
 /** Some ninety, each with the restart of a process, or of all. */
 const FAILPOINTS_TIMEOUT_MS = 600_000
 
@@ -31,7 +31,7 @@ describe('under faults', () => {
   test(
     'nothing acknowledged is lost, nothing is doubled, every key behaves like one copy',
     async () => {
-      const { code, output } = await faults('--seconds 24 --round 12')
+      const { code, output } = await faults('--seconds 60 --round 20 --gap 400 --children 4')
       // The whole report, with the seed, when it fails.
       expect(output).toContain('PASSED')
       expect(code).toBe(0)

@@ -81,6 +81,25 @@ const CASES: readonly (readonly [string, readonly Event[], number])[] = [
     2,
   ],
   [
+    'what stands there, again after a reset',
+    [
+      ['set', 3, 'a'],
+      ['set', 5, 'b'],
+      ['reset', 0],
+      ['set', 5, 'b'],
+    ],
+    0,
+  ],
+  [
+    'what stood there before, after a reset',
+    [
+      ['set', 5, 'b'],
+      ['reset', 0],
+      ['set', 3, 'a'],
+    ],
+    1,
+  ],
+  [
     'a value that nobody wrote',
     [
       ['set', 3, 'a'],

@@ -47,6 +47,7 @@ export class WatchRecorder {
   private take({ type, key, value, version = 0 }: AnyEvent): void {
     if (type === 'ready') this.isReady = true
     else if (type === 'reset') this.resets += 1
+    if (type === 'reset') this.seen.push({ type, key: '', version, value: undefined })
     if (key === undefined) return
     const shown = value === undefined ? undefined : unpadded(value)
     this.seen.push({ type, key, version, value: shown })
@@ -59,7 +60,7 @@ export class WatchRecorder {
   }
 
   get eventCount(): number {
-    return this.seen.length
+    return this.seen.length - this.resets
   }
 
   /** Whether this value is the newest that the stream has shown of the key. */
@@ -83,10 +84,17 @@ export class WatchRecorder {
     const problems: string[] = []
     const newest = new Map<string, Seen>()
     const shown = new Map<string, Value | undefined>()
+    /** Since the last reset nothing was told of them: what stands there is told once more. */
+    let untold = new Set<string>()
     for (const event of this.seen) {
       const { key, version, type, value } = event
+      if (type === 'reset') {
+        untold = new Set(newest.keys())
+        continue
+      }
       const before = newest.get(key)
-      if (before !== undefined && !follows(event, before)) {
+      const isToldAgain = untold.delete(key) && version === before?.version
+      if (before !== undefined && !isToldAgain && !follows(event, before)) {
         problems.push(`${key}: ${type} of version ${version} came after version ${before.version}`)
       }
       newest.set(key, event)

@@ -6,6 +6,8 @@ import { parseArgs } from 'node:util'
 import { startNode, type LogLevel } from '@kv/node'
 
 const OVERLAY_BYTES_MAX = 1_048_576
+/** Where there are copies: one that has lost its log finds that of its primary trimmed, often. */
+const HISTORY_BYTES_MAX = 1_048_576
 
 const { values } = parseArgs({
   allowPositionals: true,
@@ -29,7 +31,12 @@ const node = await startNode({
   replicationFactor: Number(values['replication-factor']),
   logger: values['log-level'] as LogLevel,
   ...(process.env['FAULTS_ORDINARY_LIMITS'] === undefined
-    ? { limits: { overlayBytesMax: OVERLAY_BYTES_MAX } }
+    ? {
+        limits: {
+          overlayBytesMax: OVERLAY_BYTES_MAX,
+          ...(values['replication-factor'] === '1' ? {} : { historyBytesMax: HISTORY_BYTES_MAX }),
+        },
+      }
     : {}),
 })
 process.once('SIGTERM', () => {

@@ -122,7 +122,11 @@ async function endWatches(
       watch.isFollowing && ends.every((key) => watch.hasSeen(key, value))
     await until('the watches have seen the end', () => watches.every(areThere), healingMs)
   } catch (error) {
-    return [String(error)]
+    const missing = watches.map((watch, index) => {
+      const shardsMissing = ends.flatMap((key, shard) => (watch.hasSeen(key, value) ? [] : [shard]))
+      return `watch ${index}: ${watch.eventCount} events, no end of shards ${shardsMissing.join(' ')}`
+    })
+    return [`${String(error)} (${missing.join('; ')})`]
   } finally {
     for (const watch of watches) await watch.stop()
   }
