@@ -2,8 +2,9 @@
  * The coordinator's memory on disk: reads it at the start, writes it before anyone acts on it.
  *
  * Every volume holds both records of `stored-records.ts`; the newest topology holds (hard-parts
- * 25). One that fails while the node runs is left behind, and the others go on. What is missing where it should be is refused, never made anew: an empty directory in place of a
- * lost mount would otherwise become an empty database.
+ * 25). One that fails while the node runs is left behind, and the others go on. What is missing where
+ * it should be is refused, never made anew: an empty directory in place of a lost mount would
+ * otherwise become an empty database.
  *
  * Creation writes the topology before the identity. So a directory without an identity in which no
  * shard was created is an unfinished creation, and any other without one is damaged.
@@ -239,7 +240,11 @@ async function isNewHere(
 
 function assertVolume(volume: Volume, first: Identity, count: number): void {
   const { identity, topology, path, index } = volume
-  if (identity === undefined) throw damaged(path, `${IDENTITY_FILE} is missing`)
+  if (identity === undefined) {
+    // With one volume there is nothing from which it could be made anew.
+    const advice = ': mount it, or name it as lost (lostVolumes, --lost-volumes)'
+    throw damaged(path, `${IDENTITY_FILE} is missing${count > 1 ? advice : ''}`)
+  }
   const belongs =
     identity.clusterId === first.clusterId &&
     identity.volume === index &&

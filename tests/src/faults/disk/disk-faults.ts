@@ -3,6 +3,7 @@
  * holds until it says something else. Reads are left alone, and so is LMDB, which makes its calls by
  * itself; the bad disk of LMDB is a real one that is full.
  */
+import { join, sep } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SeededRandom } from '../../load/seeded-random.js'
 import { followControl } from '../inside/control-file.js'
@@ -24,6 +25,8 @@ export interface DiskFault {
   readonly effect: DiskEffect
   readonly operations: readonly FileOperation[]
   readonly targets: readonly FileTarget[]
+  /** Only what lies in this directory: one disk of several. */
+  readonly under?: string
   /** One of so many calls is met. */
   readonly oneIn: number
   readonly seed: number
@@ -70,8 +73,9 @@ export class DiskFaults {
     }
   }
 
-  private isMet({ operations, targets, oneIn }: DiskFault, call: FileCall): boolean {
+  private isMet({ operations, targets, under, oneIn }: DiskFault, call: FileCall): boolean {
     if (!operations.includes(call.operation) || !targets.includes(call.target)) return false
+    if (under !== undefined && !call.path.startsWith(join(under, sep))) return false
     return this.random.below(oneIn) === 0
   }
 
