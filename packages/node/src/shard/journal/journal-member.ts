@@ -19,6 +19,8 @@ export class JournalMember implements FrameJournal {
   private readonly logDirectory: string
   private binding: string | undefined
   private log: WritableLog | undefined
+  /** Frames that the journal was given and has not made durable. */
+  private underWay = 0
 
   constructor(journal: Journal, files: LogFileSystem, shard: number, logDirectory: string) {
     this.journal = journal
@@ -45,7 +47,7 @@ export class JournalMember implements FrameJournal {
     journal.admit(this)
   }
 
-  append(
+  async append(
     firstRevision: number,
     salt: number,
     offset: number,
@@ -53,7 +55,17 @@ export class JournalMember implements FrameJournal {
     frameBytes: number,
   ): Promise<void> {
     const bytes = buffer.subarray(0, frameBytes)
-    return this.journal.append({ shard: this.shard, firstRevision, salt, offset, bytes })
+    this.underWay += 1
+    try {
+      await this.journal.append({ shard: this.shard, firstRevision, salt, offset, bytes })
+    } finally {
+      this.underWay -= 1
+    }
+  }
+
+  /** The journal is given up if it is what the log waits for; a frame may also hang in its segment. */
+  abandon(cause: Error): void {
+    if (this.underWay > 0) this.journal.abandon(cause)
   }
 
   /** Brings every frame of the log into its segments; a log that was opened elsewhere needs none. */

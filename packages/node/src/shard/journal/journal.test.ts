@@ -5,6 +5,8 @@ import { SimulatedDisk } from '../log/testing/simulated-disk.js'
 import { BLOCK_ALIGNMENT_BYTES } from './block.js'
 import { readJournal } from './content.js'
 import { Journal } from './journal.js'
+import type { JournalMember } from './journal-member.js'
+import { Journals } from './journals.js'
 import { journalPaths } from './names.js'
 
 const DIRECTORY = '/volume/journals'
@@ -139,6 +141,60 @@ describe('a journal', () => {
     await member.release()
     await journal.close()
     expect(disk.paths()).toEqual([])
+  })
+})
+
+describe('a journal whose write hangs', () => {
+  interface Hung {
+    readonly journals: Journals
+    readonly disk: SimulatedDisk
+    /** Through the first journal; the next write to it hangs. */
+    readonly member: JournalMember
+    readonly release: () => void
+  }
+
+  async function hung(): Promise<Hung> {
+    const disk = new SimulatedDisk()
+    const sizes = { fileBytesMin: FILE_BYTES, fileBytesMax: FILE_BYTES }
+    const journals = new Journals({ files: disk.mount(), volume: '/volume', childId: 1, ...sizes })
+    const member = (await journals.memberFor(1, '/volume/shards/1/0/log'))!
+    await put(member, 'a')
+    let release = (): void => undefined
+    const until = new Promise<void>((resolve) => (release = resolve))
+    let isFirst = true
+    disk.onOperation = ({ kind, path }) => {
+      if (kind !== 'write' || !path.endsWith('.journal') || !isFirst) return undefined
+      isFirst = false
+      return { kind: 'wait', until }
+    }
+    return { journals, disk, member, release }
+  }
+
+  function put(member: JournalMember, text: string): Promise<void> {
+    const bytes = Buffer.from(text)
+    return member.append(1, 7, 0, bytes, bytes.length)
+  }
+
+  test('a log gives up → the next one that is opened does not wait for the same write', async () => {
+    const { journals, member, release } = await hung()
+    const late = put(member, 'b')
+    const before = await journals.memberFor(2, '/volume/shards/2/0/log')
+    member.abandon(new Error('no answer for 2 s'))
+    const after = await journals.memberFor(1, '/volume/shards/1/0/log')
+    await put(after!, 'c')
+    // A log that is still with the old one is opened anew, too.
+    await assert.rejects(put(before!, 'd'), LogFailed)
+    release()
+    await late
+  })
+
+  test('a frame that hangs in its segment → the journal stays', async () => {
+    const { journals, disk, member, release } = await hung()
+    member.abandon(new Error('no answer for 2 s'))
+    release()
+    await put((await journals.memberFor(2, '/volume/shards/2/0/log'))!, 'b')
+    await put(member, 'c')
+    expect(new Set(disk.paths().filter((path) => path.endsWith('.journal'))).size).toBe(2)
   })
 })
 

@@ -132,6 +132,14 @@ export class Journal {
     })
   }
 
+  /**
+   * Takes no more frames, as after a write that does not end. What is in that write may still become
+   * durable, for logs that have nobody else and wait for it.
+   */
+  abandon(cause: Error): void {
+    this.fail(cause)
+  }
+
   private async writeBlocks(): Promise<void> {
     this.isWriting = true
     while (this.gathered.length > 0 && this.failed === undefined) {

@@ -15,6 +15,8 @@ export interface FrameJournal {
     buffer: Buffer,
     frameBytes: number,
   ): Promise<void>
+  /** An append of this log takes too long: whoever opens a log from now on is to use another journal. */
+  abandon(cause: Error): void
   /** Every frame is in its segment and the clean close is recorded: the journal may forget the log. */
   release(): Promise<void>
 }

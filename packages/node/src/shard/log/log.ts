@@ -204,8 +204,10 @@ export class Log {
    * call may still end some day, in a file that the next opening replaces.
    */
   abandon(cause: Error): void {
-    this.#fail(cause)
-    if (this.#failure !== undefined) this.#rejectAppend?.(this.#failure)
+    const failure = this.#fail(cause)
+    if (this.#rejectAppend === undefined) return
+    this.#rejectAppend(failure)
+    this.#settings.journal?.abandon(cause)
   }
 
   /** Waits for the append under way and records the clean close, unless the log has failed. */
