@@ -24,6 +24,8 @@ export interface Armed {
 export interface Fired {
   readonly point: string
   readonly pid: number
+  /** Of the coordinator: the same, or the one that started it. */
+  readonly coordinator: number
 }
 
 export const ARMED = 'armed.json'
@@ -64,7 +66,8 @@ export class Trigger {
   }
 
   private fire({ point, deed }: Armed): void {
-    writeControl(this.control, FIRED, { point, pid: process.pid } satisfies Fired)
+    const coordinator = this.role === 'child' ? process.ppid : process.pid
+    writeControl(this.control, FIRED, { point, pid: process.pid, coordinator } satisfies Fired)
     if (deed === 'kill-both' && this.role === 'child') process.kill(process.ppid, 'SIGKILL')
     process.kill(process.pid, deed === 'stop' ? 'SIGSTOP' : 'SIGKILL')
   }

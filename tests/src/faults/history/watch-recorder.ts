@@ -26,6 +26,8 @@ export class WatchRecorder {
   private readonly seen: Seen[] = []
   /** By key, the value shown last. */
   private readonly shownLast = new Map<string, Value | undefined>()
+  /** Of what was seen, what is no change. */
+  private marks = 0
   private failure: unknown
   private readonly stopping = new AbortController()
   private readonly reading: Promise<void>
@@ -47,8 +49,11 @@ export class WatchRecorder {
   private take({ type, key, value, version = 0 }: AnyEvent): void {
     if (type === 'ready') this.isReady = true
     else if (type === 'reset') this.resets += 1
-    if (type === 'reset') this.seen.push({ type, key: '', version, value: undefined })
-    if (key === undefined) return
+    if (key === undefined) {
+      this.marks += 1
+      this.seen.push({ type, key: '', version, value: undefined })
+      return
+    }
     const shown = value === undefined ? undefined : unpadded(value)
     this.seen.push({ type, key, version, value: shown })
     this.shownLast.set(key, shown)
@@ -60,7 +65,7 @@ export class WatchRecorder {
   }
 
   get eventCount(): number {
-    return this.seen.length - this.resets
+    return this.seen.length - this.marks
   }
 
   /** Whether this value is the newest that the stream has shown of the key. */
@@ -84,16 +89,16 @@ export class WatchRecorder {
     const problems: string[] = []
     const newest = new Map<string, Seen>()
     const shown = new Map<string, Value | undefined>()
-    /** Since the last reset nothing was told of them: what stands there is told once more. */
-    let untold = new Set<string>()
+    /** From a reset until `ready`, what stands is told: perhaps twice, if a shard moves meanwhile. */
+    let isTelling = false
     for (const event of this.seen) {
       const { key, version, type, value } = event
-      if (type === 'reset') {
-        untold = new Set(newest.keys())
+      if (type === 'reset' || type === 'ready') {
+        isTelling = type === 'reset'
         continue
       }
       const before = newest.get(key)
-      const isToldAgain = untold.delete(key) && version === before?.version
+      const isToldAgain = isTelling && version === before?.version
       if (before !== undefined && !isToldAgain && !follows(event, before)) {
         problems.push(`${key}: ${type} of version ${version} came after version ${before.version}`)
       }

@@ -95,7 +95,7 @@ export class FailpointWalk {
       fired = await this.untilFired(patienceMs)
       if (fired === undefined) removeControl(control, ARMED)
       else if (deed === 'stop') await node.resumeAfter(fired.pid, stopMs)
-      else await node.tookItsLife(fired.pid, point.role, deed)
+      else await node.tookItsLife(fired, point.role, deed)
       await provoked
       if (fired !== undefined) break
     }

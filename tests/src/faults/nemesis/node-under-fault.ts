@@ -9,7 +9,7 @@ import type { SeededRandom } from '../../load/seeded-random.js'
 import type { ServeOptions } from '../../scene/node-process.js'
 import { NodeProcess } from '../../scene/node-process.js'
 import { isRunning, killNow, untilGone } from '../../scene/process-table.js'
-import type { Deed } from '../failpoints/trigger.js'
+import type { Deed, Fired } from '../failpoints/trigger.js'
 import type { Role } from '../inside/role.js'
 
 interface StoredTopology {
@@ -153,10 +153,11 @@ export class NodeUnderFault {
   }
 
   /** A process has killed itself, as was asked of it; a child, perhaps, its coordinator as well. */
-  async tookItsLife(pid: number, role: Role, deed: Deed): Promise<void> {
+  async tookItsLife({ pid, coordinator }: Fired, role: Role, deed: Deed): Promise<void> {
     this.counts.kills += deed === 'kill-both' ? 2 : 1
-    await untilGone([pid], GONE_PATIENCE_MS)
     if (role === 'coordinator' || deed === 'kill-both') this.counts.coordinatorKills += 1
+    // One that is on its way out must not be taken for one that runs.
+    await untilGone(deed === 'kill-both' ? [pid, coordinator] : [pid], GONE_PATIENCE_MS)
   }
 
   private resume(pid: number): void {
