@@ -20,7 +20,7 @@ import type { FrameJournal } from './frame-journal.js'
 import type { LogPosition } from './position.js'
 import { cutSegment, recoverSegment } from './recovery.js'
 import type { RecoveredSegment, SegmentPlace } from './recovery.js'
-import { SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.js'
+import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.js'
 import { readSegmentHeader, type LogIdentity } from './segment-identity.js'
 import {
   ActiveSegment,
@@ -42,6 +42,7 @@ export interface Opening extends LogIdentity {
   readonly cutAfter: number | undefined
   readonly onFrame: (frame: LogFrame) => void
   readonly journal: FrameJournal | undefined
+  readonly segmentBytesMin: number
 }
 
 export interface OpenedLog {
@@ -76,8 +77,10 @@ export async function openDirectory(opening: Opening): Promise<OpenedLog> {
   const isMarked = mark !== undefined && opening.cutAfter === undefined
   if (mark !== undefined && !isMarked) await removeMark(files, directory)
   await removeAfter(opening, found, end.index)
-  const { segment } = foundAt(found, end.index)
-  if (!isMarked) await rewrite(files, directory, segment, end.bytes.subarray(0, end.endBytes))
+  const last = foundAt(found, end.index)
+  const segment = isMarked
+    ? last.segment
+    : await rewrite(opening, last, end.bytes.subarray(0, end.endBytes))
   return {
     complete: found.slice(0, end.index).map((each) => each.segment),
     active: await openActive(opening, segment, end.endBytes),
@@ -234,15 +237,27 @@ async function removeAfter(
   }
 }
 
+/**
+ * Copies the live part into a new file that takes the segment's place. The file is cut short, since
+ * writing the zeros of a large one is most of what a failover waits for; the next is full size again.
+ */
 async function rewrite(
-  files: LogFileSystem,
-  directory: string,
-  segment: Segment,
+  { files, directory, segmentBytesMin }: Opening,
+  { segment, header }: FoundSegment,
   live: Buffer,
-): Promise<void> {
+): Promise<Segment> {
+  const capacityBytes = Math.min(segment.capacityBytes, live.length + segmentBytesMin)
+  const shorter = { ...header, capacityBytes }
   const path = temporaryPath(directory)
-  await writeFullSize(files, path, live, segment.capacityBytes)
+  const frames = live.subarray(SEGMENT_HEADER_BYTES)
+  await writeFullSize(
+    files,
+    path,
+    Buffer.concat([encodeSegmentHeader(shorter), frames]),
+    capacityBytes,
+  )
   await files.rename(path, segment.path)
+  return describeSegment(segment.path, shorter)
 }
 
 function foundAt(found: readonly FoundSegment[], index: number): FoundSegment {
