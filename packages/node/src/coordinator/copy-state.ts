@@ -45,7 +45,9 @@ export interface CopyState {
   readonly failures: number
   /** Times in a row that it failed soon after it had been opened. */
   readonly relapses: number
-  /** When it was opened, on the monotonic clock. */
+  /** Ends of its child in a row that may be its fault, while it was opened: see `suspects.ts`. */
+  readonly crashes: number
+  /** When it was opened, on the monotonic clock; 0 if it has not been in this hosting. */
   readonly openedAtMs: number
   /** A closed copy is not opened, a damaged one not made anew, before this monotonic moment. */
   readonly retryAtMs: number
@@ -66,6 +68,7 @@ export function closedCopy(copy: number, known?: Partial<CopyState>): CopyState 
     isCreated: false,
     failures: 0,
     relapses: 0,
+    crashes: 0,
     openedAtMs: 0,
     retryAtMs: 0,
     reason: '',
@@ -98,7 +101,7 @@ export interface NewHosting {
 
 export function becomeOpening(copy: CopyState, hosting: NewHosting): CopyState {
   if (copy.phase !== 'closed') throw illegal(copy, 'opening')
-  return { ...copy, ...hosting, phase: 'opening' }
+  return { ...copy, ...hosting, phase: 'opening', openedAtMs: 0 }
 }
 
 /** The backup is to be primary, where it is. */
@@ -116,7 +119,8 @@ export function becomeFollowing(copy: CopyState, epoch: number): CopyState {
 /** `nowMs` is monotonic. */
 export function becomeOpen(copy: CopyState, nowMs: number): CopyState {
   if (copy.phase !== 'opening') throw illegal(copy, 'open')
-  return { ...copy, phase: 'open', isCreated: true, failures: 0, reason: '', openedAtMs: nowMs }
+  const well = { failures: 0, crashes: 0, reason: '' }
+  return { ...copy, ...well, phase: 'open', isCreated: true, openedAtMs: nowMs }
 }
 
 export function becomeReleasing(copy: CopyState): CopyState {
@@ -162,7 +166,7 @@ function afterFailure(copy: CopyState, { reason, nowMs, chance }: Failure): Part
   const wasWell = wasOpen && nowMs - copy.openedAtMs >= WELL_AFTER_MS
   const relapses = wasWell ? 1 : copy.relapses + (wasOpen ? 1 : 0)
   const pauseMs = pauseAfter(Math.max(failures, relapses), chance)
-  return { failures, relapses, retryAtMs: nowMs + pauseMs, reason }
+  return { failures, relapses, crashes: 0, retryAtMs: nowMs + pauseMs, reason }
 }
 
 function illegal(copy: CopyState, to: string): Error {

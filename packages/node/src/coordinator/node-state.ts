@@ -40,6 +40,8 @@ import {
   withCreatedMembers,
 } from './shard-state.js'
 import type { ShardStep, Step } from './step.js'
+import type { Exit } from './suspects.js'
+import { afterExit } from './suspects.js'
 
 export interface NodeState {
   /** Copies in sync below which writes wait. */
@@ -58,14 +60,12 @@ interface FromCopy {
   readonly hosting: number
 }
 
-type Moment = Omit<Failure, 'reason'>
-
 export type NodeEvent =
   | { readonly type: 'forked'; readonly child: number; readonly process: ProcessIdentity }
   | { readonly type: 'started'; readonly child: number; readonly nowMs: number }
   /** The child is to be killed; its exit is still to come. */
   | { readonly type: 'condemned'; readonly child: number }
-  | ({ readonly type: 'exited'; readonly child: number } & Moment)
+  | ({ readonly type: 'exited' } & Exit)
   | ({ readonly type: 'opened'; readonly epoch: number; readonly nowMs: number } & FromCopy)
   | ({ readonly type: 'backing'; readonly nowMs: number } & FromCopy)
   | ({ readonly type: 'released' } & FromCopy)
@@ -116,8 +116,7 @@ export function observe(state: NodeState, event: NodeEvent): NodeState {
       return withChild(state, becomeEnding(childOf(state, event.child)))
     case 'exited': {
       const child = becomeAbsent(childOf(state, event.child), event.nowMs, event.chance)
-      const shards = state.shards.map((shard) => afterExit(shard, event))
-      return { ...withChild(state, child), shards }
+      return { ...withChild(state, child), shards: afterExit(state.shards, event) }
     }
     case 'askSet': {
       const shard = shardOfState(state, event.shard)
@@ -177,16 +176,6 @@ export function carryOutShard(shard: ShardState, step: ShardStep): ShardState {
     case 'tell':
       return becomeTold(shard, step.inSync.version)
   }
-}
-
-/** A copy that ends every child that opens it must not be tried again without a pause. */
-function afterExit(shard: ShardState, exit: Moment & { readonly child: number }): ShardState {
-  // A child hosts one copy of a shard at most.
-  const copy = shard.copies.find((candidate) => isHeld(candidate) && candidate.child === exit.child)
-  if (copy === undefined) return shard
-  if (copy.phase !== 'opening') return withCopy(shard, becomeClosed(copy))
-  const reason = `child ${exit.child} ended while it opened the shard`
-  return withCopy(shard, becomeFailed(copy, { reason, nowMs: exit.nowMs, chance: exit.chance }))
 }
 
 function change(

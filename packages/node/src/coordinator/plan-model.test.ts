@@ -3,8 +3,8 @@
  *
  * The model knows what the coordinator can't: who really has a copy open, and what each copy holds.
  * A run kills children at random moments, delivers messages in any order that the channels allow,
- * damages copies, and at every step asks for P5 (one process per directory, one primary per shard)
- * and P1 (each primary has everything that was acknowledged). Then the trouble ends, and everything
+ * damages copies, poisons some so that whoever opens them dies, and at every step asks for P5 (one process per directory, one primary per shard)
+ * and P1 (each primary has everything that was acknowledged), and that nothing sound is given up. Then the trouble ends, and everything
  * must come to rest.
  */
 import { NO_CHILD } from '@kv/protocol'
@@ -28,6 +28,7 @@ type Action = {
     | 'condemn'
     | 'fail'
     | 'damage'
+    | 'poison'
     | 'pass'
   readonly pick: number
 }
@@ -42,6 +43,7 @@ const actions: fc.Arbitrary<Action> = fc.record({
     { weight: 1, arbitrary: fc.constant('condemn' as const) },
     { weight: 2, arbitrary: fc.constant('fail' as const) },
     { weight: 1, arbitrary: fc.constant('damage' as const) },
+    { weight: 1, arbitrary: fc.constant('poison' as const) },
     { weight: 3, arbitrary: fc.constant('pass' as const) },
   ),
   pick: fc.nat({ max: 1_000 }),
@@ -69,7 +71,7 @@ describe('plan: children die, fail and come back in any order', () => {
           fc.integer({ min: 1, max: 24 }),
           fc.integer({ min: 1, max: 6 }),
           fc.array(
-            actions.filter(({ what }) => what !== 'damage'),
+            actions.filter(({ what }) => what !== 'damage' && what !== 'poison'),
             { maxLength: 250, size: 'max' },
           ),
           (shards, children, steps) => {

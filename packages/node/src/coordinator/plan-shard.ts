@@ -93,7 +93,8 @@ function isAwaited(shard: ShardState, copy: CopyState, view: View): boolean {
 
 function canBeOpened(shard: ShardState, copy: CopyState, view: View): boolean {
   const child = placeOf(view, shard.id, copy.copy)
-  return copy.retryAtMs <= view.nowMs && view.ready.has(child) && !isHeldBy(shard, child)
+  if (copy.retryAtMs > view.nowMs || !view.ready.has(child) || isHeldBy(shard, child)) return false
+  return view.openings?.admits(copy, child, view.nowMs) ?? true
 }
 
 /** The members that can answer the new primary, and that one itself. */

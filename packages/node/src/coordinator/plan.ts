@@ -16,6 +16,7 @@ import { planMoves } from './plan-moves.js'
 import { planShard } from './plan-shard.js'
 import { routingOf } from './routing.js'
 import type { Step } from './step.js'
+import { nextSettledMs } from './suspects.js'
 import { viewOf } from './view.js'
 
 export interface Plan {
@@ -31,7 +32,9 @@ export function plan(state: NodeState, nowMs: number): Plan {
   const shards = state.shards.map((shard) => {
     const taken = planShard(shard, view)
     steps.push(...taken)
-    return taken.reduce(carryOutShard, shard)
+    const next = taken.reduce(carryOutShard, shard)
+    if (next !== shard) view.openings?.note(next)
+    return next
   })
   steps.push(...planMoves(shards, view), ...publications(state))
   return { steps, wakeAtMs: nextPauseEnd(state, nowMs) }
@@ -60,5 +63,7 @@ function nextPauseEnd(state: NodeState, nowMs: number): number | undefined {
       if (phase === 'closed' || (phase === 'damaged' && copies.length > 1)) consider(retryAtMs)
     }
   }
+  const settledMs = nextSettledMs(state.shards, nowMs)
+  if (settledMs !== undefined) consider(settledMs)
   return next
 }

@@ -22,6 +22,7 @@ import type { PulseSettings } from './pulse.js'
 import type { Relay } from './relay.js'
 import { hostedCopy } from './shard-state.js'
 import type { Step } from './step.js'
+import { crashOf } from './suspects.js'
 
 /** How long a child may take from its fork until it says `started`. */
 const START_TIMEOUT_MS = 30_000
@@ -330,7 +331,8 @@ export class Supervisor {
     this.leave(child, running)
     // The kernel has closed its end: what it sent is read, then the lane ends by itself.
     running.lane.end()
-    this.observe({ type: 'exited', child, nowMs: performance.now(), chance: Math.random() })
+    const moment = { nowMs: performance.now(), chance: Math.random() }
+    this.observe({ type: 'exited', child, crash: crashOf(exit), ...moment })
     if (!this.isStopping) this.logExit(child, running.process.pid, exit)
     const { process, replicationAddress } = running
     this.settings.listener.onChildExit(child, { ...exit, pid: process.pid, replicationAddress })

@@ -14,6 +14,8 @@ import type { Candidates } from './primaries.js'
 import { choosePrimaries } from './primaries.js'
 import type { ShardState } from './shard-state.js'
 import { hasPrimary, isMember, primaryOf, usableMembers } from './shard-state.js'
+import type { OpeningsByChild } from './suspects.js'
+import { openingsOf } from './suspects.js'
 
 export interface View {
   /** Monotonic. */
@@ -22,6 +24,8 @@ export interface View {
   readonly ready: ReadonlySet<number>
   /** Whether a child is being killed, or a shard has nobody and there is hope: not a time to move. */
   readonly isUnsettled: boolean
+  /** What is opened where, if something is to be opened alone; told of each step as it is decided. */
+  readonly openings: OpeningsByChild | undefined
   /** Where the copies should be. One that is not in it has no place. */
   readonly placement: Placement
   /** Shard → the child that should be primary, of those that could be. */
@@ -44,6 +48,7 @@ export function viewOf(state: NodeState, nowMs: number): View {
     ready,
     isUnsettled:
       state.children.some((child) => child.phase === 'ending') || state.shards.some(isWaiting),
+    openings: openingsOf(state.shards),
     placement,
     primaries: choosePrimaries(candidates, hosts),
   }

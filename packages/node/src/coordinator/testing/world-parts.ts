@@ -40,8 +40,14 @@ export interface Process {
 export interface Directory {
   exists: boolean
   isDamaged: boolean
+  /** Whoever opens it dies of it. */
+  isPoisoned: boolean
   /** Acknowledged writes that it holds. */
   holds: number
+}
+
+export function absentDirectory(): Directory {
+  return { exists: false, isDamaged: false, isPoisoned: false, holds: 0 }
 }
 
 export interface WorldSize {

@@ -15,11 +15,11 @@ import type { ShardState } from '../shard-state.js'
 import { newShard } from '../shard-state.js'
 import type { Step } from '../step.js'
 import type { Directory, Hosted, Process, WorldSize } from './world-parts.js'
-import { isBusy } from './world-parts.js'
+import { absentDirectory, isBusy } from './world-parts.js'
 
 export class World {
   state: NodeState
-  nowMs = 0
+  nowMs = 1
   private readonly processes: Process[] = []
   private readonly disk: readonly (readonly Directory[])[]
   private readonly acknowledged: number[]
@@ -36,8 +36,7 @@ export class World {
       children: Array.from({ length: children }, (_, index) => absentChild(index + 1)),
       published: firstTopology(1, fresh),
     }
-    const empty = (): Directory => ({ exists: false, isDamaged: false, holds: 0 })
-    this.disk = fresh.map(() => Array.from({ length: copies }, empty))
+    this.disk = fresh.map(() => Array.from({ length: copies }, absentDirectory))
     this.acknowledged = fresh.map(() => 0)
     this.lastEpochs = fresh.map(() => 0)
   }
@@ -60,7 +59,8 @@ export class World {
   /** Whether every copy that was in sync is damaged. */
   isLost(shard: number): boolean {
     const { members } = this.state.shards[shard]!.inSync
-    return members.every((member) => this.disk[shard]![member]!.isDamaged)
+    const copies = members.map((member) => this.disk[shard]![member]!)
+    return copies.every(({ isDamaged, isPoisoned }) => isDamaged || isPoisoned)
   }
 
   /** Plans and acts until there is nothing to do, as the supervisor does. */
@@ -72,7 +72,20 @@ export class World {
       for (const step of steps) this.state = carryOut(this.state, step)
       for (const step of steps) this.act(step)
     }
-    for (const shard of this.state.shards) this.checkMembers(shard)
+    for (const shard of this.state.shards) {
+      this.checkMembers(shard)
+      this.checkQuarantine(shard)
+    }
+  }
+
+  /** Nothing is given up that is sound. */
+  private checkQuarantine(shard: ShardState): void {
+    for (const { copy } of shard.copies.filter(({ phase }) => phase === 'damaged')) {
+      const { isDamaged, isPoisoned } = this.disk[shard.id]![copy]!
+      if (!isDamaged && !isPoisoned) {
+        throw new Error(`copy ${copy} of shard ${shard.id} is sound and was given up`)
+      }
+    }
   }
 
   /** P1: what is acknowledged is in every copy that is said to be in sync. */
@@ -175,8 +188,11 @@ export class World {
     const directory = this.disk[shard]![copy]!
     if (!create && !directory.exists) throw new Error('there is no such directory')
     if (luck % 5 === 0) return this.refuse(process, place, false)
+    if (directory.isPoisoned && !create) return this.end(process, 'SIGBUS')
     if (directory.isDamaged && !create) return this.refuse(process, place, true)
-    if (directory.isDamaged) Object.assign(directory, { isDamaged: false, holds: 0 })
+    if (directory.isDamaged || directory.isPoisoned) {
+      Object.assign(directory, { isDamaged: false, isPoisoned: false, holds: 0 })
+    }
     directory.exists = true
     process.hosts.set(shard, {
       copy,
@@ -298,10 +314,15 @@ export class World {
   /** A process dies, by itself or because it was condemned. */
   kill(pick: number): void {
     const process = this.living[pick % this.living.length]
-    if (process === undefined) return
+    if (process !== undefined) this.end(process)
+  }
+
+  private end(process: Process, crash?: NodeJS.Signals): false {
     process.isAlive = false
     process.hosts.clear()
-    process.outbox.push({ type: 'exited', child: process.child, nowMs: this.nowMs, chance: 0.5 })
+    const { child } = process
+    process.outbox.push({ type: 'exited', child, crash, nowMs: this.nowMs, chance: 0.5 })
+    return false
   }
 
   /** The coordinator finds that a child does not answer. What it has it keeps until it dies. */
@@ -333,6 +354,15 @@ export class World {
     if (user === undefined) return
     user.process.hosts.delete(shard)
     this.refuse(user.process, { shard, hosting: user.hosted.hosting }, true)
+  }
+
+  /** What a copy stores is such that a process dies of opening it; nobody has it open. */
+  poison(pick: number): void {
+    const shard = pick % this.disk.length
+    const copy = pick % this.disk[shard]!.length
+    const directory = this.disk[shard]![copy]!
+    const isOpen = this.hostings(shard).some(({ hosted }) => hosted.copy === copy)
+    if (directory.exists && !isOpen) directory.isPoisoned = true
   }
 
   pass(ms: number): void {
