@@ -32,7 +32,7 @@ interface Platform {
 }
 
 const platform = globalThis as unknown as Platform
-const nodeBuffer = (globalThis as { readonly Buffer?: NodeBuffer }).Buffer
+const nodeBuffer = (globalThis as unknown as { readonly Buffer?: NodeBuffer }).Buffer
 const encoder = new platform.TextEncoder()
 /** Fatal: bytes that are not UTF-8 are refused. ignoreBOM: U+FEFF is a character like any other. */
 const decoder = new platform.TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
