@@ -16,13 +16,13 @@ import {
 
 const NOW_MS = 100_000
 const FAILURE = { reason: 'disk on fire', nowMs: NOW_MS, chance: 0 }
-const HOSTING = { child: 2, hosting: 8, role: 'backup' as const, follows: 3 }
+const HOSTING = { child: 2, hosting: 8, role: 'backup' as const, follows: 3, sinceMs: NOW_MS }
 
 const EDGES = {
   opening: (copy: CopyState) => becomeOpening(copy, HOSTING),
-  promoted: becomePromoted,
+  promoted: (copy: CopyState) => becomePromoted(copy, NOW_MS),
   open: (copy: CopyState) => becomeOpen(copy, NOW_MS),
-  releasing: becomeReleasing,
+  releasing: (copy: CopyState) => becomeReleasing(copy, NOW_MS),
   closed: becomeClosed,
   failed: (copy: CopyState) => becomeFailed(copy, FAILURE),
   damaged: (copy: CopyState) => becomeDamaged(copy, FAILURE),
@@ -71,8 +71,14 @@ describe('copy state', () => {
 
   test('promoted → where it is, under the same number, following nobody', () => {
     const backup = becomeOpen(becomeOpening(closedCopy(1), HOSTING), NOW_MS)
-    expect(becomePromoted(backup)).toMatchObject({ hosting: 8, role: 'primary', follows: 0 })
-    expect(() => becomePromoted({ ...backup, role: 'primary' })).toThrow("can't go from open")
+    expect(becomePromoted(backup, NOW_MS)).toMatchObject({
+      hosting: 8,
+      role: 'primary',
+      follows: 0,
+    })
+    expect(() => becomePromoted({ ...backup, role: 'primary' }, NOW_MS)).toThrow(
+      "can't go from open",
+    )
   })
 
   test('another primary → only a backup that is held can follow it', () => {

@@ -49,6 +49,8 @@ export interface CopyState {
   readonly crashes: number
   /** When it was opened, on the monotonic clock; 0 if it has not been in this hosting. */
   readonly openedAtMs: number
+  /** When its present phase was decided, of one that is opening or releasing; monotonic. */
+  readonly sinceMs: number
   /** A closed copy is not opened, a damaged one not made anew, before this monotonic moment. */
   readonly retryAtMs: number
   /** Why it is not open, for the operator; empty if there is nothing to say. */
@@ -70,6 +72,7 @@ export function closedCopy(copy: number, known?: Partial<CopyState>): CopyState 
     relapses: 0,
     crashes: 0,
     openedAtMs: 0,
+    sinceMs: 0,
     retryAtMs: 0,
     reason: '',
     ...known,
@@ -97,6 +100,7 @@ export interface NewHosting {
   readonly hosting: number
   readonly role: CopyRole
   readonly follows: number
+  readonly sinceMs: number
 }
 
 export function becomeOpening(copy: CopyState, hosting: NewHosting): CopyState {
@@ -105,9 +109,9 @@ export function becomeOpening(copy: CopyState, hosting: NewHosting): CopyState {
 }
 
 /** The backup is to be primary, where it is. */
-export function becomePromoted(copy: CopyState): CopyState {
+export function becomePromoted(copy: CopyState, sinceMs: number): CopyState {
   if (copy.phase !== 'open' || copy.role !== 'backup') throw illegal(copy, 'promoted')
-  return { ...copy, phase: 'opening', role: 'primary', follows: 0 }
+  return { ...copy, phase: 'opening', role: 'primary', follows: 0, sinceMs }
 }
 
 /** A backup is told another primary. */
@@ -123,9 +127,9 @@ export function becomeOpen(copy: CopyState, nowMs: number): CopyState {
   return { ...copy, ...well, phase: 'open', isCreated: true, openedAtMs: nowMs }
 }
 
-export function becomeReleasing(copy: CopyState): CopyState {
+export function becomeReleasing(copy: CopyState, sinceMs: number): CopyState {
   if (copy.phase !== 'open') throw illegal(copy, 'releasing')
-  return { ...copy, phase: 'releasing' }
+  return { ...copy, phase: 'releasing', sinceMs }
 }
 
 /** Nobody has it any more, through no fault of its own: it may be opened at once. */

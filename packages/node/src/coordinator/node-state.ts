@@ -149,6 +149,8 @@ export function carryOut(state: NodeState, step: Step): NodeState {
   switch (step.type) {
     case 'fork':
       return withChild(state, becomeStarting(childOf(state, step.child)))
+    case 'condemn':
+      return withChild(state, becomeEnding(childOf(state, step.child)))
     case 'publish':
       return { ...state, published: step.topology }
     case 'open':
@@ -165,14 +167,17 @@ export function carryOutShard(shard: ShardState, step: ShardStep): ShardState {
     case 'open':
       return becomePrimary(shard, step)
     case 'back': {
-      const { child, hosting, follows } = step
+      const { child, hosting, follows, atMs: sinceMs } = step
       const found = copyOf(shard, step.copy)
       if (isHeld(found)) return withCopy(shard, becomeFollowing(found, follows))
       const copy = found.phase === 'damaged' ? becomeBlank(found) : found
-      return withCopy(shard, becomeOpening(copy, { child, hosting, role: 'backup', follows }))
+      return withCopy(
+        shard,
+        becomeOpening(copy, { child, hosting, role: 'backup', follows, sinceMs }),
+      )
     }
     case 'release':
-      return withCopy(shard, becomeReleasing(copyOf(shard, step.copy)))
+      return withCopy(shard, becomeReleasing(copyOf(shard, step.copy), step.atMs))
     case 'tell':
       return becomeTold(shard, step.inSync.version)
   }

@@ -26,15 +26,19 @@ export function planMoves(shards: readonly ShardState[], view: View): readonly S
   if (view.isUnsettled) return []
   const room = Math.max(0, MOVES_AT_ONCE_MAX - shards.filter(isUnderWay).length)
   const quiet = shards.filter((shard) => !isUnderWay(shard) && isServed(shard, view))
-  const backups = quiet.flatMap((shard) => release(shard, backupToMove(shard, view)))
+  const backups = quiet.flatMap((shard) => release(shard, backupToMove(shard, view), view))
   if (backups.length > 0) return backups.slice(0, room)
-  return quiet.flatMap((shard) => release(shard, primaryToMove(shard, view))).slice(0, room)
+  return quiet.flatMap((shard) => release(shard, primaryToMove(shard, view), view)).slice(0, room)
 }
 
-function release({ id: shard }: ShardState, leaving: CopyState | undefined): ShardStep[] {
+function release(
+  { id: shard }: ShardState,
+  leaving: CopyState | undefined,
+  { nowMs: atMs }: View,
+): ShardStep[] {
   if (leaving === undefined) return []
   const { copy, child, hosting } = leaving
-  return [{ type: 'release', shard, copy, child, hosting }]
+  return [{ type: 'release', shard, copy, child, hosting, atMs }]
 }
 
 function isUnderWay(shard: ShardState): boolean {

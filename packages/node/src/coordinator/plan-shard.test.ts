@@ -6,7 +6,7 @@ import type { NodeEvent, NodeState } from './node-state.js'
 import { carryOut, firstTopology, observe } from './node-state.js'
 import { plan } from './plan.js'
 import type { ShardState } from './shard-state.js'
-import type { Step } from './step.js'
+import type { ShardStep } from './step.js'
 import { readyChild as ready, shardOf } from './testing/shards.js'
 
 const NOW_MS = 1_000
@@ -26,8 +26,8 @@ function decided(state: NodeState): string[] {
   })
 }
 
-function steps(state: NodeState): readonly Exclude<Step, { type: 'fork' | 'publish' }>[] {
-  return plan(state, NOW_MS).steps.filter((step) => step.type !== 'fork' && step.type !== 'publish')
+function steps(state: NodeState): readonly ShardStep[] {
+  return plan(state, NOW_MS).steps.filter((step) => 'shard' in step)
 }
 
 function after(state: NodeState, ...events: NodeEvent[]): NodeState {

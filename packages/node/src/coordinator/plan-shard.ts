@@ -70,6 +70,7 @@ function promotion(
     hosting: isOpen ? copy.hosting : nextHosting(shard),
     epoch: shard.epoch + 1,
     inSync: shard.inSync,
+    atMs: view.nowMs,
   }
 }
 
@@ -128,6 +129,7 @@ function backs(shard: ShardState, view: View): readonly ShardStep[] {
       hosting: isHeld(copy) ? copy.hosting : nextHosting(current),
       follows: shard.epoch,
       primaryChild: primary.child,
+      atMs: view.nowMs,
     }
     steps.push(step)
     current = carryOutShard(current, step)
@@ -154,7 +156,9 @@ function roomMade(shard: ShardState, view: View): readonly ShardStep[] {
   return shard.copies
     .filter((copy) => copy.phase === 'open' && !isMember(shard, copy.copy))
     .filter((copy) => view.ready.has(copy.child) && wanted.includes(copy.child))
-    .map(({ copy, child, hosting }) => ({ type: 'release', shard: shard.id, copy, child, hosting }))
+    .map(({ copy, child, hosting }) => {
+      return { type: 'release', shard: shard.id, copy, child, hosting, atMs: view.nowMs }
+    })
 }
 
 function tellings(shard: ShardState, view: View): readonly ShardStep[] {

@@ -27,7 +27,7 @@ function stepsOf(state: NodeState, type: Step['type'], nowMs = NOW_MS): readonly
 /** With one copy each hosting begins an epoch. */
 function opened(shard: number, child: number, epoch: number): object {
   const inSync = { version: 1, members: [0] }
-  return { type: 'open', shard, copy: 0, child, hosting: epoch, epoch, inSync }
+  return { type: 'open', shard, copy: 0, child, hosting: epoch, epoch, inSync, atMs: NOW_MS }
 }
 
 function after(state: NodeState, ...events: NodeEvent[]): NodeState {

@@ -8,12 +8,14 @@
  * - open, back, tell: see `plan-shard.ts`.
  * - release: a copy that placement gives to another child; see `plan-moves.ts`. Once released it is
  *   a closed copy like any other.
+ * - condemn: a child for which a shard waits in vain; see `plan-stuck.ts`.
  * - publish: clients are told who serves what as soon as that has changed; see `routing.ts`.
  */
 import type { NodeState } from './node-state.js'
 import { carryOutShard } from './node-state.js'
 import { planMoves } from './plan-moves.js'
 import { planShard } from './plan-shard.js'
+import { planStuck, stuckAtMs } from './plan-stuck.js'
 import { routingOf } from './routing.js'
 import type { Step } from './step.js'
 import { nextSettledMs } from './suspects.js'
@@ -33,10 +35,10 @@ export function plan(state: NodeState, nowMs: number): Plan {
     const taken = planShard(shard, view)
     steps.push(...taken)
     const next = taken.reduce(carryOutShard, shard)
-    if (next !== shard) view.openings?.note(next)
+    if (next !== shard) view.openings?.note(next, nowMs)
     return next
   })
-  steps.push(...planMoves(shards, view), ...publications(state))
+  steps.push(...planStuck(state.shards, view), ...planMoves(shards, view), ...publications(state))
   return { steps, wakeAtMs: nextPauseEnd(state, nowMs) }
 }
 
@@ -57,7 +59,10 @@ function nextPauseEnd(state: NodeState, nowMs: number): number | undefined {
     if (endMs > nowMs && (next === undefined || endMs < next)) next = endMs
   }
   for (const child of state.children) if (child.phase === 'absent') consider(child.forkAtMs)
-  for (const { copies } of state.shards) {
+  for (const shard of state.shards) {
+    const stuckMs = stuckAtMs(shard)
+    if (stuckMs !== undefined) consider(stuckMs)
+    const { copies } = shard
     for (const { phase, retryAtMs } of copies) {
       // A damaged copy may be made anew if there is another; the only one waits for an operator.
       if (phase === 'closed' || (phase === 'damaged' && copies.length > 1)) consider(retryAtMs)

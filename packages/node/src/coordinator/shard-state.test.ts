@@ -79,7 +79,8 @@ describe('shard state: the set in sync', () => {
 })
 
 describe('shard state: promotion', () => {
-  const next = { copy: 1, child: 2, hosting: 2, epoch: 5, inSync: { version: 7, members: [1] } }
+  const inSync = { version: 7, members: [1] }
+  const next = { copy: 1, child: 2, hosting: 2, epoch: 5, inSync, atMs: 1 }
 
   test('another copy is primary somewhere → refused (P5)', () => {
     expect(() => becomePrimary(SHARD, next)).toThrow('has a primary')

@@ -125,17 +125,19 @@ export interface Promotion {
   readonly hosting: number
   readonly epoch: number
   readonly inSync: InSync
+  /** Monotonic. */
+  readonly atMs: number
 }
 
 export function becomePrimary(shard: ShardState, promotion: Promotion): ShardState {
-  const { copy: number, child, hosting, epoch, inSync } = promotion
+  const { copy: number, child, hosting, epoch, inSync, atMs: sinceMs } = promotion
   if (hasPrimary(shard)) throw new Error(`shard ${shard.id} has a primary: copy ${shard.primary}`)
   if (!isMember(shard, number)) throw new Error(`copy ${number} of shard ${shard.id} lacks writes`)
   const copy = copyOf(shard, number)
   const primary: CopyState =
     copy.phase === 'open'
-      ? becomePromoted(copy)
-      : becomeOpening(copy, { child, hosting, role: 'primary', follows: 0 })
+      ? becomePromoted(copy, sinceMs)
+      : becomeOpening(copy, { child, hosting, role: 'primary', follows: 0, sinceMs })
   const toldVersion = inSync.version
   return withCopy({ ...shard, epoch, primary: number, inSync, toldVersion }, primary)
 }

@@ -11,6 +11,8 @@ interface OnCopy {
   readonly copy: number
   readonly child: number
   readonly hosting: number
+  /** When it was decided; monotonic. */
+  readonly atMs: number
 }
 
 export type Step =
@@ -34,6 +36,8 @@ export type Step =
       readonly epoch: number
       readonly inSync: InSync
     }
+  /** The child is to be killed. */
+  | { readonly type: 'condemn'; readonly child: number; readonly why: string }
   | { readonly type: 'publish'; readonly topology: Topology }
 
-export type ShardStep = Exclude<Step, { readonly type: 'fork' | 'publish' }>
+export type ShardStep = Exclude<Step, { readonly type: 'fork' | 'condemn' | 'publish' }>

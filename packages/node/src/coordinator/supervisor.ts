@@ -203,6 +203,9 @@ export class Supervisor {
         this.settings.relay.publish(step.topology)
         this.settings.listener.onPublish(step.topology)
         return
+      case 'condemn':
+        this.kill(step.child, step.why)
+        return
       case 'open':
       case 'back':
       case 'release':
@@ -313,15 +316,20 @@ export class Supervisor {
 
   /** Kills a child; the rest happens when its exit is seen. */
   private end(child: number, why: string): void {
+    if (!this.running.has(child) || childOf(this.current, child).phase === 'ending') return
+    this.kill(child, why)
+    this.observe({ type: 'condemned', child })
+  }
+
+  private kill(child: number, why: string): void {
     const running = this.running.get(child)
-    if (running === undefined || childOf(this.current, child).phase === 'ending') return
+    if (running === undefined) return
     this.settings.log.error(
       { child, childPid: running.process.pid },
       `child ${child} is killed: ${why}`,
     )
     this.leave(child, running)
     running.process.kill()
-    this.observe({ type: 'condemned', child })
   }
 
   private onExit(child: number, exit: ChildExit): void {

@@ -20,6 +20,9 @@ import { withCopy } from './shard-state.js'
 /** How long the last copy that was opened in a child is blamed for its end, in the place of the next. */
 export const SETTLED_AFTER_MS = 250
 
+/** An opening that takes longer is not waited for by others. */
+const HANGS_AFTER_MS = 10_000
+
 /** By the numbers that a shell, or V8, adds 128 to. */
 const CRASH_SIGNALS: Readonly<Record<number, NodeJS.Signals>> = {
   134: 'SIGABRT',
@@ -46,6 +49,10 @@ export function isSuspect({ crashes }: CopyState): boolean {
 /** A backup that is promoted where it is has its files open already. */
 function isOpeningFiles({ phase, openedAtMs }: CopyState): boolean {
   return phase === 'opening' && openedAtMs === 0
+}
+
+function isHanging({ phase, sinceMs }: CopyState, nowMs: number): boolean {
+  return phase === 'opening' && nowMs - sinceMs >= HANGS_AFTER_MS
 }
 
 /** The shards once the end of a child was seen: nobody has what it had. */
@@ -106,9 +113,10 @@ export class OpeningsByChild {
   private readonly children = new Map<number, Openings>()
 
   /** To be told of every shard at first, and of each again once something was decided about it. */
-  note({ copies }: ShardState): void {
+  note({ copies }: ShardState, nowMs: number): void {
     for (const copy of copies) {
-      if (!isHeld(copy)) continue
+      // One that hangs must not keep others from being opened for ever.
+      if (!isHeld(copy) || isHanging(copy, nowMs)) continue
       const found = this.children.get(copy.child)
       const there = found ?? { isOpening: false, hasSuspect: false, lastOpenedAtMs: 0 }
       if (isOpeningFiles(copy)) {
@@ -130,10 +138,13 @@ export class OpeningsByChild {
 }
 
 /** `undefined` where nothing is suspect, so that nothing need be asked. */
-export function openingsOf(shards: readonly ShardState[]): OpeningsByChild | undefined {
+export function openingsOf(
+  shards: readonly ShardState[],
+  nowMs: number,
+): OpeningsByChild | undefined {
   if (!shards.some(({ copies }) => copies.some(isSuspect))) return undefined
   const openings = new OpeningsByChild()
-  for (const shard of shards) openings.note(shard)
+  for (const shard of shards) openings.note(shard, nowMs)
   return openings
 }
 

@@ -48,7 +48,7 @@ export function viewOf(state: NodeState, nowMs: number): View {
     ready,
     isUnsettled:
       state.children.some((child) => child.phase === 'ending') || state.shards.some(isWaiting),
-    openings: openingsOf(state.shards),
+    openings: openingsOf(state.shards, nowMs),
     placement,
     primaries: choosePrimaries(candidates, hosts),
   }

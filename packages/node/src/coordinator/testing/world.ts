@@ -109,6 +109,10 @@ export class World {
       return
     }
     const process = this.living.find((candidate) => candidate.child === step.child)
+    if (step.type === 'condemn') {
+      if (process !== undefined) process.isCondemned = true
+      return
+    }
     const instruction = instructionFor(this.state, step, {
       volumePath: () => '/data',
       directoryOf: (shard, { copy }) => `/data/shards/${shard}/${copy}`,
@@ -372,24 +376,25 @@ export class World {
 
   /** No more deaths and no more bad luck: runs until nothing moves. */
   rest(): void {
-    while (this.living.some((process) => process.isCondemned)) {
-      this.kill(this.living.findIndex((process) => process.isCondemned))
-    }
     for (let quiet = 0, round = 0; quiet < 2; round += 1) {
       if (round > 1_000) throw new Error('it does not come to rest')
       const before = this.state
+      for (const process of this.living) if (process.isCondemned) this.end(process)
       this.finish()
       this.pass(60_000)
       quiet = this.state === before ? quiet + 1 : 0
     }
   }
 
-  /** Everything that was said is heard, and every primary looks at its followers. */
+  /** Everything that was said is heard, every primary looks at its followers, and no time passes. */
   private finish(): void {
-    for (let pick = 0; this.processes.some((process) => isBusy(process)); pick += 1) {
-      this.work(pick, 1)
-      this.hear(pick)
+    for (let before; before !== this.state;) {
+      before = this.state
+      for (let pick = 0; this.processes.some((process) => isBusy(process)); pick += 1) {
+        this.work(pick, 1)
+        this.hear(pick)
+      }
+      for (let pick = this.primariesOfAll().length; pick > 0; pick -= 1) this.look(pick)
     }
-    for (let pick = this.primariesOfAll().length; pick > 0; pick -= 1) this.look(pick)
   }
 }
