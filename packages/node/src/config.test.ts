@@ -28,6 +28,7 @@ describe('config', () => {
         inFlightBytesMax: 8_388_608,
         connectionsMax: 10_000,
       },
+      snapshotsEveryMs: 0,
       pingTimeoutMs: 1_000,
       logger: 'warn',
     })
@@ -54,6 +55,7 @@ describe('config', () => {
     ['a limit above the protocol', { limits: { valueBytesMax: 2 ** 21 } }, 'limits.valueBytesMax'],
     ['an unknown level', { logger: 'loud' }, 'logger is a pino logger or a level'],
     ['an unknown option', { shard: 16 }, 'there is no option shard'],
+    ['snapshots all the time', { snapshots: { everyMs: 1 } }, 'snapshots.everyMs'],
     ['no copy', { replicationFactor: 0 }, 'replicationFactor is a whole number from 1'],
     ['more copies than children', { replicationFactor: 3, children: 2 }, 'in another child'],
     ['more in sync than copies', { replicationFactor: 2, minInSync: 3 }, 'minInSync'],

@@ -32,6 +32,8 @@ const CONNECTIONS_DEFAULT = 10_000
 const PING_TIMEOUT_MS_MIN = 500
 const PING_TIMEOUT_MS_DEFAULT = 1_000
 const TIMEOUT_MS_MAX = 3_600_000
+const SNAPSHOTS_MS_MIN = 100
+const SNAPSHOTS_MS_MAX = 30 * 24 * 3_600_000
 const COPIES_MAX = 16
 
 export interface NodeOptions {
@@ -78,10 +80,22 @@ export interface NodeOptions {
    */
   readonly origins?: readonly string[] | undefined
   readonly limits?: NodeLimitOptions | undefined
+  /** Of a node with one copy of every shard: from what a damaged state is built anew. */
+  readonly snapshots?: NodeSnapshotOptions | undefined
   /** A child that does not answer for so long is killed and replaced; 1,000 by default. */
   readonly pingTimeoutMs?: number | undefined
   /** A pino logger, or the level of one of our own; 'warn' by default. */
   readonly logger?: LogLevel | Logger | undefined
+}
+
+export interface NodeSnapshotOptions {
+  /**
+   * How often each shard that is written to takes a snapshot of itself into a file, in milliseconds;
+   * sooner if it is written to a lot. 0, the default: never. It costs disk: the state once more, and up
+   * to as much of the log, at least 64 MiB per shard. Of no effect with several copies, which rebuild
+   * each other.
+   */
+  readonly everyMs?: number | undefined
 }
 
 export interface NodeLimitOptions {
@@ -122,6 +136,8 @@ export interface NodeSettings {
   readonly token: string | undefined
   readonly origins: readonly string[]
   readonly limits: Readonly<Record<keyof NodeLimitOptions, number>>
+  /** 0: none are taken. */
+  readonly snapshotsEveryMs: number
   readonly pingTimeoutMs: number
   readonly logger: LogLevel | Logger
 }
@@ -140,6 +156,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'token',
   'origins',
   'limits',
+  'snapshots',
   'pingTimeoutMs',
   'logger',
 ])
@@ -177,6 +194,7 @@ export function resolveOptions(options: NodeOptions): NodeSettings {
     token,
     origins: resolveOrigins(options.origins ?? []),
     limits: resolveLimits(options.limits ?? {}),
+    snapshotsEveryMs: resolveSnapshots(options.snapshots ?? {}),
     pingTimeoutMs: integer(
       'pingTimeoutMs',
       options.pingTimeoutMs ?? PING_TIMEOUT_MS_DEFAULT,
@@ -306,6 +324,14 @@ function resolveLimits(limits: NodeLimitOptions): NodeSettings['limits'] {
       large,
     ),
   }
+}
+
+function resolveSnapshots(snapshots: NodeSnapshotOptions): number {
+  const unknown = Object.keys(snapshots).find((name) => name !== 'everyMs')
+  if (unknown !== undefined) throw new TypeError(`there is no option snapshots.${unknown}`)
+  const { everyMs = 0 } = snapshots
+  if (everyMs === 0) return 0
+  return integer('snapshots.everyMs', everyMs, SNAPSHOTS_MS_MIN, SNAPSHOTS_MS_MAX)
 }
 
 function resolveLogger(logger: LogLevel | Logger): LogLevel | Logger {

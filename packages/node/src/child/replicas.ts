@@ -33,11 +33,13 @@ import type { ReplicationOptions } from '../shard/primary/replicated-log.js'
 import type { ToFollower, ToPrimary } from '../shard/replication/messages.js'
 import type { Pace } from '../shard/sequencer/sequencer.js'
 import type { Shard } from '../shard/shard.js'
+import { noteStateDamage } from '../shard/state-rebuild.js'
 import type { Conversation, Counterpart } from './conversation.js'
 import { type Engine, type PrimaryOptions, REAL_ENGINE } from './engine.js'
 import { alreadyHosted, type Hosted, isSame, newHosted } from './hosted.js'
 import type { Following } from './replication-dialer.js'
 import { setAside } from './set-aside.js'
+import { SnapshotTurns } from './snapshot-turns.js'
 import { Turns } from './turns.js'
 
 export interface ReplicasPorts {
@@ -71,6 +73,7 @@ export class Replicas {
   private readonly served = new Map<number, Hosted & { readonly shard: Shard }>()
   private readonly tasks = new Map<number, Set<Task>>()
   private readonly turns = new Turns()
+  private readonly snapshots = new SnapshotTurns()
   /** By volume: a failing disk must not stop the logs of another. */
   private readonly journals = new Map<string, Journals>()
   private isClosing = false
@@ -154,7 +157,9 @@ export class Replicas {
       },
       ...(replica === undefined ? {} : { replica }),
       // Where nobody can follow, nothing is paid for it.
-      ...(this.ports.configuration.replicationAddress === '' ? {} : { replication }),
+      ...(this.ports.configuration.replicationAddress === ''
+        ? this.snapshotOptions(id)
+        : { replication }),
       onOpening: (shard) => {
         hosted.shard = shard
         if (task.isCancelled || hosted.failure !== undefined) void this.close(hosted)
@@ -209,9 +214,25 @@ export class Replicas {
     })
   }
 
+  /** Of a shard with one copy: others would be rebuilt from each other. */
+  private snapshotOptions(shard: number): Pick<PrimaryOptions, 'snapshots'> {
+    const { snapshotsEveryMs: everyMs } = this.ports.configuration
+    if (everyMs === 0) return {}
+    const onError = (error: Error): void => {
+      this.ports.logger.warn({ shard, err: error }, 'a snapshot could not be taken')
+    }
+    return { snapshots: { everyMs, onError } }
+  }
+
   private replicaOptions({ shard, directory, create, volume }: Hosting): ReplicaOptions {
     const { clusterId } = this.ports.configuration
-    return { shard, directory, create, clusterId, journals: this.journalsOf(volume) }
+    const onRebuilt: ReplicaOptions['onRebuilt'] = (rebuilt) => {
+      this.ports.logger.warn(
+        { shard, ...rebuilt },
+        'the stored state was damaged: it was built anew from a snapshot and the log, nothing is lost',
+      )
+    }
+    return { shard, directory, create, clusterId, journals: this.journalsOf(volume), onRebuilt }
   }
 
   /** Each shard's part of what is kept for watchers. */
@@ -282,13 +303,20 @@ export class Replicas {
     void this.turns.run(place.shard, async () => {
       if (this.hosted.get(place.shard) !== hosted) return
       await this.letGo(hosted, 'it has failed')
-      this.reportFailure(place, error)
+      // Then opening it again does help.
+      const { directory } = place
+      const isRebuilt =
+        hosted.isServed && (await noteStateDamage(directory, error).catch(() => false))
+      this.reportFailure(place, error, !isRebuilt && isDamage(error))
     })
   }
 
-  private reportFailure({ shard, copy, hosting }: Hosting, error: Error): void {
+  private reportFailure(
+    { shard, copy, hosting }: Hosting,
+    error: Error,
+    damaged: boolean = isDamage(error),
+  ): void {
     this.ports.logger.error({ shard, copy, hosting, err: error }, 'shard failed')
-    const damaged = isDamage(error)
     this.ports.report({ type: 'failed', shard, hosting, reason: error.message, damaged })
   }
 
@@ -333,6 +361,7 @@ export class Replicas {
     for (const { shard, backup, closing } of this.hosted.values()) {
       if (closing === undefined) (shard ?? backup)?.onTick()
     }
+    this.snapshots.onTick(this.served.values())
   }
 
   shardReports(): ShardReport[] {

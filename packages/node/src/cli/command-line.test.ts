@@ -38,6 +38,7 @@ describe('kv-node command line', () => {
       'ping-timeout': '900',
       'history-bytes': '4096',
       'history-ms': '1000',
+      'snapshots-every': '60000',
       'log-level': 'error',
     }
     const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
@@ -59,6 +60,7 @@ describe('kv-node command line', () => {
       origins: ['https://a.example', 'https://b.example'],
       pingTimeoutMs: 900,
       limits: { historyBytesMax: 4_096, historyMsMax: 1_000 },
+      snapshots: { everyMs: 60_000 },
       logger: 'error',
     }
     expect(readCommandLine(flags, {})).toEqual({ type: 'serve', options })

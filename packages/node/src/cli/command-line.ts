@@ -45,6 +45,9 @@ Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
   --ping-timeout <ms> a child that does not answer for so long is replaced  (1000)
   --history-bytes <n> log kept for watchers that are behind, in bytes  (268435456)
   --history-ms <ms>   how long it is kept at most  (3600000)
+  --snapshots-every <ms>
+                      with one copy: how often a shard that is written to takes a snapshot, from which
+                      a damaged state is built anew; 0 for never  (0)
   --log-level <level> ${LOG_LEVELS.join(', ')}  (info)
   --help, --version
 
@@ -67,6 +70,7 @@ const FLAGS = {
   'ping-timeout': { type: 'string' },
   'history-bytes': { type: 'string' },
   'history-ms': { type: 'string' },
+  'snapshots-every': { type: 'string' },
   'log-level': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
@@ -141,6 +145,7 @@ function serveOptions(setting: Setting): NodeOptions {
       historyBytesMax: wholeNumber(setting('history-bytes')),
       historyMsMax: wholeNumber(setting('history-ms')),
     },
+    snapshots: { everyMs: wholeNumber(setting('snapshots-every')) },
     logger: logLevel(setting('log-level')),
   }
 }

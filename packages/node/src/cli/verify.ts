@@ -4,12 +4,12 @@
 import type { DataDirectoryReport } from '../verify/data-directory-check.js'
 
 export function verifyReport(volumes: readonly string[], report: DataDirectoryReport): string {
-  const { findings, shards, replicas, journals, segments, revisions, entries } = report
+  const { findings, shards, replicas, journals, segments, revisions, entries, snapshots } = report
   return [
     `kv-node verify ${volumes.join(' ')}`,
     `  shards     ${shards}, replicas ${replicas}`,
     `  log        ${revisions} revisions in ${segments} segments, ${journals} journals needed`,
-    `  state      ${entries} entries`,
+    `  state      ${entries} entries, ${snapshots} snapshots`,
     ...findings.map(inWords),
     findings.length === 0 ? '  no damage' : `  DAMAGE: ${findings.length} findings`,
     '',

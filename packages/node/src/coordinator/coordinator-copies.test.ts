@@ -77,6 +77,7 @@ async function start(changes: Partial<CoordinatorSettings> = {}): Promise<Coordi
         inFlightBytesMax: 1_000,
         connectionsMax: 3,
       },
+      snapshotsEveryMs: 0,
       pingTimeoutMs: 60_000,
       log: pino({ level: 'silent' }),
       fork: (listener) => {

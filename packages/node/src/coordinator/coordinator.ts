@@ -73,6 +73,7 @@ export interface CoordinatorSettings {
     readonly inFlightBytesMax: number
     readonly connectionsMax: number
   }
+  readonly snapshotsEveryMs: number
   readonly pingTimeoutMs: number
   readonly log: Logger
   readonly fork: ForkChild
@@ -287,13 +288,15 @@ export class Coordinator {
   }
 
   private configurationOf(childId: number): Configuration {
-    const { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax } = this.settings.limits
+    const { limits, snapshotsEveryMs } = this.settings
+    const { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax } = limits
     return {
       childId,
       clusterId: this.directory.store.identity.clusterId,
       shardCount: this.shardCount,
       clock: this.clock,
       limits: { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax },
+      snapshotsEveryMs,
       logLevel: this.settings.log.level,
       replicationAddress: this.runDirectory?.addressFor(childId) ?? '',
     }

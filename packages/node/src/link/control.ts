@@ -12,6 +12,8 @@ export interface Configuration {
   readonly shardCount: number
   readonly clock: ClockReading
   readonly limits: ChildLimits
+  /** How often each primary takes a snapshot into a file; 0: never. */
+  readonly snapshotsEveryMs: number
   readonly logLevel: string
   /** Path of the local socket on which the child listens for backups of its primaries; empty: none. */
   readonly replicationAddress: string

@@ -18,6 +18,7 @@ import { ownFrame, replayFrame } from './replay.js'
 import { logOptionsOf, openLog } from './replica-log.js'
 import { SessionTable } from './sessions/session-table.js'
 import { tidyAfterRebuild } from './snapshot/snapshot-build.js'
+import { notedStateDamage, rebuildState, type RebuiltState } from './state-rebuild.js'
 import { State } from './state/state.js'
 import { StateDamage, stateDamageIn } from './state/stored-entry.js'
 
@@ -42,17 +43,32 @@ export interface ReplicaOptions {
   readonly isCatchingUp?: boolean
   /** Called when the log has room again after it had none. */
   readonly onRoom?: () => void
+  /** Called when the state was damaged and has been built anew from a snapshot. */
+  readonly onRebuilt?: (rebuilt: RebuiltState) => void
   readonly fileSystem?: LogFileSystem
   /** Where frames become durable before they are in the log's segments. */
   readonly journals?: Journals
 }
 
+/** The log lacks what the state may hold: to build the state anew from the log would hide that. */
+class LogIncomplete extends StateDamage {}
+
 /**
  * Opens or creates a replica, with all of its log in memory or in the state: for who becomes primary,
- * or looks at it alone. Rejects with what `isDamage` tells apart.
+ * or looks at it alone. A state that is damaged or missing is built anew first, if there is a snapshot
+ * that helps. Rejects with what `isDamage` tells apart.
  */
-export function openReplica(options: ReplicaOptions): Promise<Replica> {
-  return open(options, () => true)
+export async function openReplica(options: ReplicaOptions): Promise<Replica> {
+  try {
+    return await open(options, () => true)
+  } catch (error) {
+    const damage = stateDamageIn(error)
+    if (damage === undefined || damage instanceof LogIncomplete || options.create) throw error
+    const rebuilt = await rebuildState(options, damage)
+    if (rebuilt === undefined) throw error
+    options.onRebuilt?.(rebuilt)
+    return open(options, () => true)
+  }
 }
 
 /**
@@ -96,7 +112,7 @@ async function open(
     })
     if (log.lastRevision < state.marks.applyingRevision && options.isCatchingUp !== true) {
       await log.close()
-      throw new StateDamage(
+      throw new LogIncomplete(
         `the state holds effects up to revision ${state.marks.applyingRevision}, ` +
           `the log ends at ${log.lastRevision}`,
       )
@@ -128,11 +144,14 @@ async function prepareDirectory({ directory, create }: ReplicaOptions): Promise<
     try {
       await access(join(directory, part))
     } catch (cause) {
-      throw new StateDamage(`${directory} holds no ${part}, though a replica is expected there`, {
+      const Damage = part === 'log' ? LogIncomplete : StateDamage
+      throw new Damage(`${directory} holds no ${part}, though a replica is expected there`, {
         cause,
       })
     }
   }
+  const noted = await notedStateDamage(directory)
+  if (noted !== undefined) throw noted
 }
 
 /** Whether opening it again can't help: what is stored is damaged or not this replica's. */

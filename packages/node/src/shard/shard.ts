@@ -12,7 +12,6 @@ import type { ShardReport } from '../link/control.js'
 import type { Answer } from './answer.js'
 import { encoded, unreadable } from './answer.js'
 import { CommittedReads } from './committed-reads.js'
-import type { HistoryLimits } from './feed/history.js'
 import { LogKeeper } from './feed/log-keeper.js'
 import { Watchers } from './feed/watchers.js'
 import { applyOverlay } from './state/applier.js'
@@ -22,31 +21,19 @@ import type { Group } from './sequencer/group.js'
 import type { Held } from './held.js'
 import { visibleAt } from './held.js'
 import type { LogPosition } from './log/position.js'
-import { ReplicatedLog, type ReplicationOptions } from './primary/replicated-log.js'
-import type { Replica, ReplicaOptions } from './replica.js'
+import { ReplicatedLog } from './primary/replicated-log.js'
+import type { Replica } from './replica.js'
 import { closeReplica, openReplica } from './replica.js'
-import type { Origin, Pace } from './sequencer/sequencer.js'
+import type { Origin } from './sequencer/sequencer.js'
 import { Sequencer, writeAtOnce } from './sequencer/sequencer.js'
+import type { ShardOptions } from './shard-options.js'
 import type { SnapshotSource } from './snapshot/parts.js'
+import type { Taken } from './snapshot/snapshot-keeper.js'
+import { latestOf, SnapshotKeeper } from './snapshot/snapshot-keeper.js'
 import { SnapshotReader } from './snapshot/snapshot-reader.js'
 import { stateDamageIn } from './state/stored-entry.js'
 
-export interface ShardOptions extends ReplicaOptions {
-  readonly epoch: number
-  readonly clock: Clock
-  /** When groups are written; at once unless said otherwise. */
-  readonly pace?: Pace
-  /** How far back the log is kept for watchers; not at all unless said otherwise. */
-  readonly history?: HistoryLimits
-  /** A copy that has followed, to go on with instead of opening the directory. */
-  readonly replica?: Replica
-  /** Where there are other copies. What is appended counts once they have it. */
-  readonly replication?: ReplicationOptions
-  /** Called before the epoch begins, which may take until others follow: they can attach from now on. */
-  readonly onOpening?: (shard: Shard) => void
-  /** The shard can't go on in this epoch. It takes no more calls and is to be closed. */
-  readonly onFailure: (error: Error) => void
-}
+export type { ShardOptions }
 
 /** How long a shard that is closed waits for the other copies to sync what it has taken. */
 const CLOSE_COMMIT_MS_MAX = 1_000
@@ -58,6 +45,8 @@ export class Shard {
   readonly replication: ReplicatedLog | undefined
   /** Who is told of what commits. */
   readonly watchers: Watchers
+  /** Takes snapshots into files, where that is wanted. */
+  readonly snapshots: SnapshotKeeper | undefined
   private readonly replica: Replica
   private readonly clock: Clock
   private readonly onFailure: (error: Error) => void
@@ -73,7 +62,7 @@ export class Shard {
   private applyError: Error | undefined
   private writes = 0
 
-  private constructor(options: ShardOptions, replica: Replica) {
+  private constructor(options: ShardOptions, replica: Replica, latest: Taken | undefined) {
     this.id = options.shard
     this.epoch = options.epoch
     this.replica = replica
@@ -101,6 +90,7 @@ export class Shard {
       visible: (key) => visibleAt(this.committed.find(key), this.clock.now()),
       onError: onFailure,
     })
+    this.snapshots = this.newSnapshots(options, latest)
     const { pace = writeAtOnce } = options
     this.sequencer = new Sequencer({
       log: this.replication ?? replica.log,
@@ -135,6 +125,19 @@ export class Shard {
     })
   }
 
+  private newSnapshots(
+    options: ShardOptions,
+    latest: Taken | undefined,
+  ): SnapshotKeeper | undefined {
+    if (options.snapshots === undefined) return undefined
+    const { log } = this.replica
+    const committedRevision = (): number => this.watchers.committedRevision
+    // With one copy, what is in the log is committed.
+    const openSource = (): SnapshotSource => this.openSnapshot(() => log.last)
+    const ports = { ...options, log, committedRevision, openSource }
+    return new SnapshotKeeper(options.snapshots, ports, latest)
+  }
+
   private openSnapshot(committed: () => LogPosition): SnapshotSource {
     const { log, sessions } = this.replica
     const view = {
@@ -159,7 +162,7 @@ export class Shard {
       await closeReplica(replica)
       throw new Error(`epoch ${options.epoch} is over: the log has reached epoch ${lastEpoch}`)
     }
-    const shard = new Shard(options, replica)
+    const shard = new Shard(options, replica, await latestOf(options, replica.log))
     options.onOpening?.(shard)
     try {
       await shard.beginEpoch()
@@ -274,12 +277,14 @@ export class Shard {
     }
     overlay.committed(group.lastRevision, group.memoryBytes)
     this.keeper.onFrame(group.lastRevision, group.bodyBytes)
+    this.snapshots?.onFrame(group.bodyBytes)
     this.watchers.onCommit(group)
   }
 
   /** What is due from time to time: entries end, and the log that was kept long enough goes. */
   onTick(): void {
     this.replication?.onTick()
+    this.snapshots?.onTick()
     if (this.isServing) this.expireSome()
     if (this.applying !== undefined) return
     // Tried again at the next tick: a log that has failed says so to its next append.
@@ -289,7 +294,14 @@ export class Shard {
   private dropLog(): Promise<void> {
     const { state, log } = this.replica
     const isShort = log.spaceError !== undefined || this.applyError !== undefined
-    return this.keeper.drop(state.marks.appliedRevision, isShort, this.replication?.neededRevision)
+    const { appliedRevision } = state.marks
+    const snapshotRevision = this.snapshots?.neededRevision
+    return this.keeper.drop(
+      appliedRevision,
+      isShort,
+      this.replication?.neededRevision,
+      snapshotRevision,
+    )
   }
 
   /**
@@ -359,7 +371,7 @@ export class Shard {
     stopWaiting()
     this.replication?.close()
     this.watchers.end()
-    await this.applying?.catch(() => undefined)
+    await Promise.all([this.snapshots?.close(), this.applying?.catch(() => undefined)])
     await closeReplica(this.replica)
   }
 

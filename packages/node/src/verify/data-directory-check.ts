@@ -29,6 +29,7 @@ export interface DataDirectoryReport {
   readonly segments: number
   readonly revisions: number
   readonly entries: number
+  readonly snapshots: number
 }
 
 type Total = { -readonly [Name in keyof Omit<DataDirectoryReport, 'findings'>]: number }
@@ -39,7 +40,15 @@ export function checkDataDirectory(volumes: readonly string[]): Promise<DataDire
 }
 
 async function checkLocked(paths: readonly string[]): Promise<DataDirectoryReport> {
-  const total = { shards: 0, replicas: 0, journals: 0, segments: 0, revisions: 0, entries: 0 }
+  const total: Total = {
+    shards: 0,
+    replicas: 0,
+    journals: 0,
+    segments: 0,
+    revisions: 0,
+    entries: 0,
+    snapshots: 0,
+  }
   const found: Finding[] = []
   const node = await readVolumes(paths, found)
   const findings = found.map((finding) => ({ ...finding, shard: undefined as number | undefined }))
@@ -93,6 +102,7 @@ async function checkShard(
     total.segments += report.segments
     total.revisions += report.revisions
     total.entries += report.entries
+    total.snapshots += report.snapshots
     if (trace === undefined) continue
     const { log, marks } = report
     const statePath = join(directory, 'state')

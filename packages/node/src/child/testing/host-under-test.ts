@@ -39,6 +39,7 @@ export function configurationOf(settings: HostSettings = {}): Configuration {
       historyBytesMax: 1_048_576,
       historyMsMax: 60_000,
     },
+    snapshotsEveryMs: 0,
     logLevel: 'silent',
     replicationAddress,
   }

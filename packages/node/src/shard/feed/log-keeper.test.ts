@@ -36,3 +36,12 @@ describe('log keeper: copies that follow', () => {
     }
   })
 })
+
+describe('log keeper: a snapshot', () => {
+  test('the log is kept since its start, however long; not on a full disk', async () => {
+    const { keeper, dropped } = keeperOf(FOLLOWERS_LOG_BYTES_MAX + 1)
+    await keeper.drop(90, false, Infinity, 40)
+    await keeper.drop(90, true, Infinity, 40)
+    expect(dropped).toEqual([40, 91])
+  })
+})

@@ -1,6 +1,6 @@
 /**
  * Decides which part of a shard's log may go: what the state does not need and, within their limits,
- * neither watchers nor the copies that follow.
+ * neither watchers nor the copies that follow, nor the snapshot from which the state could be rebuilt.
  */
 import type { Clock } from '../clock.js'
 import type { Log } from '../log/log.js'
@@ -33,16 +33,17 @@ export class LogKeeper {
 
   /**
    * Drops what may go of the log up to `appliedRevision`; copies that follow need it from
-   * `neededRevision` on. `isShort`: something can't be written for want of space, which comes before
+   * `neededRevision` on, a snapshot that was taken from `snapshotRevision` on. `isShort`: something can't be written for want of space, which comes before
    * what others may still want.
    */
   async drop(
     appliedRevision: number,
     isShort: boolean,
     neededRevision: number = Infinity,
+    snapshotRevision: number = Infinity,
   ): Promise<void> {
-    const wantedFrom = isShort ? Infinity : this.wantedFrom(neededRevision)
-    const before = Math.min(appliedRevision + 1, wantedFrom)
+    const wantedFrom = Math.min(this.wantedFrom(neededRevision), snapshotRevision)
+    const before = Math.min(appliedRevision + 1, isShort ? Infinity : wantedFrom)
     if (before <= this.droppedBefore) return
     await this.log.dropBefore(before)
     this.droppedBefore = before

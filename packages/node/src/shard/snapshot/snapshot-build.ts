@@ -12,23 +12,12 @@
  */
 import { access, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { makeDurably } from '../durable-directory.js'
 import { nodeFileSystem } from '../log/file-system.js'
 import type { LogFileSystem } from '../log/file-system.js'
 import { Log } from '../log/log.js'
-import { decodeSession } from '../sessions/stored-session.js'
-import type { StorableSession } from '../sessions/session-table.js'
-import { makeDurably } from '../durable-directory.js'
-import type { Change } from '../state/state.js'
-import { State } from '../state/state.js'
-import { FoundEntry } from '../state/stored-entry.js'
-import { readStoredKey } from '../state/stored-key.js'
-import { readRows, ROW_KINDS, SnapshotDamage } from './page.js'
-import type { PageRow } from './page.js'
 import type { SnapshotBegin, SnapshotEnd } from './parts.js'
-
-/** Entries stored in one transaction, and in one turn of the event loop. */
-const SLICE_ENTRIES = 512
+import { StateBuild } from './state-build.js'
 
 export interface BuildOptions {
   /** Of the replica that is to be replaced. */
@@ -40,16 +29,10 @@ export interface BuildOptions {
 
 export class SnapshotBuild {
   private readonly directory: string
-  private readonly begun: SnapshotBegin
-  private readonly state: State
-  private checksum = 0
-  private entries = 0
-  private sessions = 0
-  private isOpen = true
+  private readonly state: StateBuild
 
-  private constructor(directory: string, begun: SnapshotBegin, state: State) {
+  private constructor(directory: string, state: StateBuild) {
     this.directory = directory
-    this.begun = begun
     this.state = state
   }
 
@@ -67,86 +50,26 @@ export class SnapshotBuild {
       ...(fileSystem === undefined ? {} : { fileSystem }),
     })
     await log.close()
-    const state = State.open(join(directory, 'state'), { clusterId, shard })
-    return new SnapshotBuild(directory, begun, state)
+    const state = new StateBuild({ directory: join(directory, 'state'), clusterId, shard }, begun)
+    return new SnapshotBuild(directory, state)
   }
 
   /** Takes the next page in. Throws `SnapshotDamage`, after which nothing is left but `abandon`. */
-  async takePage(page: Buffer): Promise<void> {
-    const { rows, checksum } = readRows(page, this.checksum)
-    this.checksum = checksum
-    const sessions: StorableSession[] = []
-    let changes: Change[] = []
-    for (const row of rows) {
-      if (row.kind === ROW_KINDS.session) sessions.push(sessionOf(page, row))
-      else changes.push(changeOf(page, row))
-      if (changes.length < SLICE_ENTRIES) continue
-      await this.store(changes, [])
-      changes = []
-      await nextTurn()
-    }
-    await this.store(changes, sessions)
-  }
-
-  private async store(changes: readonly Change[], sessions: readonly StorableSession[]) {
-    this.entries += changes.length
-    this.sessions += sessions.length
-    if (changes.length + sessions.length === 0) return
-    const floor = this.begun.sessionFloor
-    await this.state.write(changes, undefined, { floor, sessions, removed: [] })
+  takePage(page: Buffer): Promise<void> {
+    return this.state.takePage(page)
   }
 
   /** The snapshot is complete: the replica is whole, closed, and on the disk. */
   async end(end: SnapshotEnd): Promise<void> {
-    const { checksum, entries, sessions, state, begun } = this
-    if (end.checksum !== checksum) throw new SnapshotDamage('pages are missing at its end')
-    if (end.entries !== entries || end.sessions !== sessions) {
-      throw new SnapshotDamage(
-        `${entries} entries and ${sessions} sessions came of ${end.entries} and ${end.sessions}`,
-      )
-    }
-    await state.write([], {
-      appliedRevision: begun.start.revision,
-      applyingRevision: end.revision,
-      sessionFloor: begun.sessionFloor,
-      timeMs: end.timeMs,
-    })
-    await state.flushed()
-    await this.close()
+    await this.state.end(end)
     await nodeFileSystem.syncDirectory(join(this.directory, 'state'))
     await nodeFileSystem.syncDirectory(this.directory)
   }
 
   /** Nothing becomes of it. */
   async abandon(): Promise<void> {
-    await this.close()
-    await rm(this.directory, { recursive: true, force: true })
-  }
-
-  private async close(): Promise<void> {
-    if (!this.isOpen) return
-    this.isOpen = false
     await this.state.close()
-  }
-}
-
-function sessionOf(page: Buffer, { keyAt, valueAt, end }: PageRow): StorableSession {
-  return sound(() => decodeSession(page.subarray(keyAt, valueAt), page.subarray(valueAt, end)))
-}
-
-function changeOf(page: Buffer, { kind, keyAt, valueAt, end }: PageRow): Change {
-  if (kind !== ROW_KINDS.entry) throw new SnapshotDamage(`a row of kind ${kind}`)
-  const key = readStoredKey(page, keyAt, valueAt)
-  const stored = page.subarray(valueAt, end)
-  return { key, held: sound(() => new FoundEntry().point(stored, stored.length, key)) }
-}
-
-/** What is damaged is what arrived, not a stored state. */
-function sound<Decoded>(decode: () => Decoded): Decoded {
-  try {
-    return decode()
-  } catch (error) {
-    throw new SnapshotDamage((error as Error).message)
+    await rm(this.directory, { recursive: true, force: true })
   }
 }
 

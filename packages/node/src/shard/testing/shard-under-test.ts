@@ -20,7 +20,7 @@ export interface ShardUnderTestOptions {
   readonly history?: HistoryLimits
   readonly journals?: Journals
   readonly onFailure?: (error: Error) => void
-  readonly shardOptions?: Pick<ShardOptions, 'replica' | 'replication'>
+  readonly shardOptions?: Pick<ShardOptions, 'replica' | 'replication' | 'snapshots' | 'onRebuilt'>
   /** The shard is there, and its epoch begins. */
   readonly onOpening?: (under: ShardUnderTest) => void
 }

@@ -13,6 +13,7 @@ import { cappedFindings, findingOf, type Finding } from './finding.js'
 import { Fold } from './fold.js'
 import type { JournalContents } from './journal-contents.js'
 import { walkLog, type WalkedLog } from './log-walk.js'
+import { checkSnapshots } from './snapshots-check.js'
 import type { Trace } from './trace.js'
 
 export interface ReplicaCheck {
@@ -34,6 +35,8 @@ export interface CheckedReplica {
   readonly segments: number
   readonly revisions: number
   readonly entries: number
+  /** Files from which the state could be built anew. */
+  readonly snapshots: number
   /** Undefined if it can't be read. */
   readonly log: WalkedLog | undefined
   readonly marks: StateMarks | undefined
@@ -48,7 +51,8 @@ export async function checkReplica(check: ReplicaCheck): Promise<CheckedReplica>
   } catch (error) {
     findings.push(findingOf(error, statePath))
     const log = await checkLog(check, findings, undefined)
-    return { findings, ...figuresOf(log), entries: 0, log, marks: undefined }
+    const snapshots = await checkSnapshots(check, log, findings)
+    return { findings, ...figuresOf(log), entries: 0, snapshots, log, marks: undefined }
   }
   try {
     const fold = new Fold(state.marks)
@@ -57,10 +61,12 @@ export async function checkReplica(check: ReplicaCheck): Promise<CheckedReplica>
     // The state of a copy that catches up with its snapshot is of no one revision.
     const isWhole = log !== undefined && !isCatchingUp(check, log, state)
     const entries = checkState(statePath, state, isWhole ? fold : undefined, findings)
+    const snapshots = await checkSnapshots(check, log, findings)
     return {
       findings: cappedFindings(findings, statePath),
       ...figuresOf(log),
       entries,
+      snapshots,
       log,
       marks: state.marks,
     }
