@@ -142,17 +142,22 @@ export class WatchLane implements SubscriptionNews {
     subscription.grant(credit)
     this.subscriptions.set(id, subscription)
     this.keyCount += keyCount
-    for (const start of starts) {
+    const { shardCount } = this.ports
+    const begun = starts.map((start) => {
       const shard = this.ports.shard(start.shard)
-      const { shardCount } = this.ports
       const feed = new Feed(subscription, selectionIn(what, start.shard, shardCount), start)
       const { epoch } = shard ?? start
-      const watchers = shard?.watchers
-      const watched = { feed, shard: start.shard, epoch, watchers, isAttached: false }
+      const { watchers } = shard ?? {}
+      const watched: WatchFeed = { feed, shard: start.shard, epoch, watchers, isAttached: false }
       subscription.feeds.set(feed, watched)
-      this.feedCount += 1
+      return { start, watched, watchers }
+    })
+    this.feedCount += begun.length
+    // A subscription is forgotten with its last feed, and a feed may be over at once: all of them
+    // are there before the first begins, or the rest would never hear of credit or of the end.
+    for (const { start, watched, watchers } of begun) {
       if (watchers === undefined) this.onGone(subscription, watched)
-      else watchers.open(feed, start)
+      else watchers.open(watched.feed, start)
     }
   }
 
