@@ -31,6 +31,8 @@ export interface PageOwner {
   /** Every key of the feed has been told. */
   onCovered(feed: Feed, at: Attachment): void
   onNoRoom(feed: Feed): void
+  /** The state could not be read: the feed is told nothing more. */
+  onUnreadable(feed: Feed): void
 }
 
 export class CurrentPages {
@@ -74,8 +76,10 @@ export class CurrentPages {
         }
       }
     } catch {
-      // What could not be read has ended the shard, and so its feeds.
+      // Damage ends the shard. After any other error it goes on, and its watchers ask again.
+      const feeds = Array.from(this.feeds)
       this.feeds.clear()
+      for (const feed of feeds) this.owner.onUnreadable(feed)
     } finally {
       this.isRunning = false
     }

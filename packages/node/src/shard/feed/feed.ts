@@ -47,7 +47,7 @@ export interface FeedSink {
   onParked(feed: Feed): void
   /** It can't begin, or go on, where it should: the last call. */
   onReset(feed: Feed, reason: ResetReason): void
-  /** The shard is not served here any more: the last call. */
+  /** The shard is not served here any more, or could not be read: the last call. */
   onGone(feed: Feed): void
 }
 

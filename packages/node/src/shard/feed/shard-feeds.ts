@@ -52,6 +52,10 @@ export class ShardFeeds {
       onNoRoom: (feed) => {
         this.park(feed, this.ports.extent.committedRevision)
       },
+      onUnreadable: (feed) => {
+        this.close(feed)
+        feed.sink.onGone(feed)
+      },
     })
   }
 
