@@ -8,7 +8,7 @@
  * handed out. So a consumer that stops costs this queue, and the node nothing.
  */
 import type { Topology, WatchSelection, WireEvent } from '@kv/protocol'
-import { changeBytes, decodeValue, keyAfter, shardOf } from '@kv/protocol'
+import { changeBytes, compareKeys, decodeValue, keyAfter, shardOf } from '@kv/protocol'
 import { shardsUnder } from '../listing/range.js'
 import { invalidCursor } from '../opaque-text.js'
 import type { ShardProgress, Subscription } from './shard-watch.js'
@@ -205,8 +205,7 @@ export class WatchCore {
   private onChange(subscription: Subscription, shard: ShardWatch, event: WireChange): void {
     const { epoch, revision, key } = event
     const isCurrent = event.type === 'current'
-    // Of what is told in order of keys, everything up to this one has been seen.
-    const frontier = shard.position.frontier === undefined ? undefined : keyAfter(key)
+    const frontier = frontierPast(key, shard.position.frontier)
     const seen = isCurrent ? 0 : event.index + 1
     const value = 'value' in event ? Uint8Array.from(event.value) : undefined
     const position = { epoch, revision, seen, frontier }
@@ -314,4 +313,14 @@ export class WatchCore {
     this.head = 0
     this.queuedBytes = 0
   }
+}
+
+/**
+ * Current values come in order of keys, and changes only of keys that they have passed: of either,
+ * everything up to this key has been seen. A change of a key further back takes nothing from that.
+ */
+function frontierPast(key: string, frontier: string | undefined): string | undefined {
+  if (frontier === undefined) return undefined
+  const next = keyAfter(key)
+  return compareKeys(next, frontier) > 0 ? next : frontier
 }

@@ -17,7 +17,7 @@ function telling(events: readonly Event[]): UntypedClient {
   const watch = async function* (_what: object, { signal }: { signal: AbortSignal }) {
     yield { type: 'ready' }
     for (const [type, version, value] of events) {
-      if (type === 'reset') yield { type }
+      if (type === 'reset' || type === 'ready') yield { type }
       else yield { type, key: KEY, version, value: value === undefined ? value : padded(value) }
     }
     await new Promise((_resolve, reject) => {
@@ -91,6 +91,40 @@ const CASES: readonly (readonly [string, readonly Event[], number])[] = [
     0,
   ],
   [
+    'what stands there, twice after a reset',
+    [
+      ['set', 3, 'a'],
+      ['set', 5, 'b'],
+      ['reset', 0],
+      ['set', 5, 'b'],
+      ['set', 5, 'b'],
+    ],
+    1,
+  ],
+  [
+    'what stands there, again after each of two resets',
+    [
+      ['set', 3, 'a'],
+      ['set', 5, 'b'],
+      ['reset', 0],
+      ['set', 5, 'b'],
+      ['reset', 0],
+      ['set', 5, 'b'],
+    ],
+    0,
+  ],
+  [
+    'what stands there, again when all of it had been told',
+    [
+      ['set', 3, 'a'],
+      ['set', 5, 'b'],
+      ['reset', 0],
+      ['ready', 0],
+      ['set', 5, 'b'],
+    ],
+    1,
+  ],
+  [
     'what stood there before, after a reset',
     [
       ['set', 5, 'b'],
@@ -112,7 +146,7 @@ const CASES: readonly (readonly [string, readonly Event[], number])[] = [
 
 test.each(CASES)('%s', async (_, events, violations) => {
   const watch = new WatchRecorder(telling(events))
-  const changes = events.filter(([type]) => type !== 'reset').length
+  const changes = events.filter(([type]) => type !== 'reset' && type !== 'ready').length
   await until('all was told', () => watch.eventCount === changes)
   expect(watch.violations(HISTORY, new Map([[KEY, found('b', 5)]]))).toHaveLength(violations)
   await watch.stop()

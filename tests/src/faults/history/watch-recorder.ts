@@ -89,17 +89,19 @@ export class WatchRecorder {
     const problems: string[] = []
     const newest = new Map<string, Seen>()
     const shown = new Map<string, Value | undefined>()
-    /** From a reset until `ready`, what stands is told: perhaps twice, if a shard moves meanwhile. */
-    let isTelling = false
+    /** From a reset until `ready` what stands is told again: the keys of which that has been done. */
+    let toldAgain: Set<string> | undefined
     for (const event of this.seen) {
       const { key, version, type, value } = event
       if (type === 'reset' || type === 'ready') {
-        isTelling = type === 'reset'
+        toldAgain = type === 'reset' ? new Set() : undefined
         continue
       }
       const before = newest.get(key)
-      const isToldAgain = isTelling && version === before?.version
-      if (before !== undefined && !isToldAgain && !follows(event, before)) {
+      const mayBeAsBefore = toldAgain?.has(key) === false && type === 'set'
+      toldAgain?.add(key)
+      const isAsBefore = mayBeAsBefore && version === before?.version
+      if (before !== undefined && !isAsBefore && !follows(event, before)) {
         problems.push(`${key}: ${type} of version ${version} came after version ${before.version}`)
       }
       newest.set(key, event)

@@ -4,6 +4,7 @@ import type { WatchSelection, WriteCall } from '@kv/protocol'
 import { atomicCall } from '@kv/protocol'
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
+import type { CommittedReads } from '../committed-reads.js'
 import { incrementCall, setCall } from '../testing/calls.js'
 import { inDirectory } from '../testing/directory.js'
 import { ShardUnderTest } from '../testing/shard-under-test.js'
@@ -206,10 +207,50 @@ describe('current values first', () => {
       const fresh = watching(under, ALL, FROM_CURRENT)
       await untilAttached(fresh)
       expect(fold(sink.told)).toEqual(fold(fresh.told))
-      const currents = sink.told.filter(({ type }) => type === 'current').map(({ key }) => key)
-      expect(new Set(currents).size).toBe(currents.length)
+      expect(toldTwice(sink.told)).toEqual([])
+    }))
+
+  test('a connection lost after a change behind the frontier → no value twice (P6)', () =>
+    inShard(async (under) => {
+      await under.send(['a', 'b', 'c', 'd'].map((each) => setCall(each, 'old')))
+      const first = watching(under, ALL, FROM_CURRENT, 3)
+      await vi.waitFor(() => expect(first.isParked).toBe(true))
+      await under.write(setCall('a', 'new'))
+      first.room = 1
+      under.shard.watchers.resume(first.feed)
+      await vi.waitFor(() => expect(first.told.length).toBe(4))
+      expect(brief(first.told)).toEqual(['current a 2', 'current b 3', 'current c 4', 'set a 6'])
+      under.shard.watchers.close(first.feed)
+      const second = watching(under, ALL, { ...first.position, frontier: first.frontier })
+      await untilAttached(second)
+      expect(brief(second.told)).toEqual(['current d 5'])
+    }))
+
+  test('the state can not be read for once → gone, so that the watcher asks again (P6)', () =>
+    inShard(async (under) => {
+      await under.write(setCall('a', 'x'))
+      const reads = Reflect.get(under.shard, 'committed') as CommittedReads
+      vi.spyOn(reads, 'page').mockImplementationOnce(() => {
+        throw new Error('the disk did not answer')
+      })
+      const unread = watching(under, ALL, FROM_CURRENT)
+      await vi.waitFor(() => expect(unread.ended).toBe('gone'))
+      const again = watching(under, ALL, { ...unread.position, frontier: unread.frontier })
+      await untilAttached(again)
+      expect(brief(again.told)).toEqual(['current a 2'])
+      expect(under.failures).toEqual([])
     }))
 })
+
+/** Current values of keys of which something had been told before. */
+function toldTwice(told: readonly Told[]): string[] {
+  const known = new Set<string>()
+  return told.flatMap(({ type, key }) => {
+    const isAgain = type === 'current' && known.has(key)
+    known.add(key)
+    return isAgain ? [key] : []
+  })
+}
 
 function fold(told: readonly Told[]): Map<string, string | undefined> {
   const state = new Map<string, string | undefined>()
@@ -345,6 +386,7 @@ describe('feeds under any schedule', () => {
             // The last one began with current values, of which the log says nothing.
             const shown = index < 2 ? brief : fold
             expect(shown(told)).toEqual(shown(due))
+            expect(toldTwice(told)).toEqual([])
           }
           await under.shard.close()
         })

@@ -1,6 +1,6 @@
 /** A watcher of one feed, with as much room as the test gives it, that notes down what it is told. */
 import type { WatchPosition, WatchSelection } from '@kv/protocol'
-import { keyAfter } from '@kv/protocol'
+import { compareKeys, keyAfter } from '@kv/protocol'
 import type { LiveHeld } from '../../held.js'
 import { copyValue } from '../../held.js'
 import type { Attachment, Change, FeedSink, ResetReason } from '../feed.js'
@@ -42,7 +42,9 @@ export class RecordingSink implements FeedSink {
     this.room -= 1
     this.told.push(told)
     this.position = position
-    if (this.frontier !== undefined) this.frontier = keyAfter(told.key)
+    if (this.frontier === undefined) return
+    const next = keyAfter(told.key)
+    if (compareKeys(next, this.frontier) > 0) this.frontier = next
   }
 
   onChange(_feed: Feed, { type, key, epoch, revision, index, held }: Change): void {
