@@ -121,3 +121,15 @@ test('a connection that ends → nothing of its watches is left', async () => {
     expect(lane.isWatched).toBe(false)
   })
 })
+
+test('no room for the last change before the shard is closed → detached, and then gone (P6)', async () => {
+  await withLane(async (lane) => {
+    const { under } = lane
+    lane.watch(1, [{ shard: HERE, ...FROM_NOW }], 1)
+    await untilTold(lane, [`attached ${HERE}`])
+    // What was taken commits as it closes: both are said in one turn.
+    under.sendUnanswered([setCall('a', 'x'), setCall('b', 'x')])
+    await under.shard.close()
+    await untilTold(lane, [`set ${HERE} a`, `detached ${HERE}`, `gone ${HERE}`])
+  })
+})

@@ -20,6 +20,7 @@ import { Feed } from '../shard/feed/feed.js'
 import type { LiveHeld } from '../shard/held.js'
 import type { Shard } from '../shard/shard.js'
 import type { Connection } from './connection.js'
+import type { EventBody } from './event-outbox.js'
 import { EventOutbox } from './event-outbox.js'
 import { Subscription } from './subscription.js'
 import type { SubscriptionNews, WatchFeed } from './subscription.js'
@@ -163,8 +164,12 @@ export class WatchLane implements SubscriptionNews {
 
   private refuse(id: number, code: ErrorCode, message: string): void {
     const { wire } = ERROR_RULES[code]
-    const body = { type: 'failed', shard: 0, epoch: 0, code: wire, message } as const
-    this.outbox.tell(id, body, () => body)
+    this.tellOne({ id }, { type: 'failed', shard: 0, epoch: 0, code: wire, message })
+  }
+
+  /** News of one watch. They are never the same as those before, which may be of the same feed. */
+  private tellOne({ id }: { readonly id: number }, news: EventBody): void {
+    this.outbox.tell(id, news, () => news)
   }
 
   private end(subscription: Subscription): void {
@@ -244,19 +249,19 @@ export class WatchLane implements SubscriptionNews {
     this.parked.set(feed, subscription)
     if (!this.detach(feed)) return
     const { shard, epoch } = feed
-    this.outbox.tell(subscription.id, feed, () => ({ type: 'detached', shard, epoch }))
+    this.tellOne(subscription, { type: 'detached', shard, epoch })
   }
 
   onReset(subscription: Subscription, feed: WatchFeed, reason: ResetReason): void {
     const { shard, epoch } = feed
-    this.outbox.tell(subscription.id, feed, () => ({ type: 'reset', shard, epoch, reason }))
+    this.tellOne(subscription, { type: 'reset', shard, epoch, reason })
     this.forget(subscription, feed)
     this.maybeForget(subscription)
   }
 
   onGone(subscription: Subscription, feed: WatchFeed): void {
     const { shard, epoch } = feed
-    this.outbox.tell(subscription.id, feed, () => ({ type: 'gone', shard, epoch }))
+    this.tellOne(subscription, { type: 'gone', shard, epoch })
     this.forget(subscription, feed)
     this.maybeForget(subscription)
   }
