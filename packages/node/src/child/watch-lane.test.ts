@@ -131,5 +131,6 @@ test('no room for the last change before the shard is closed → detached, and t
     under.sendUnanswered([setCall('a', 'x'), setCall('b', 'x')])
     await under.shard.close()
     await untilTold(lane, [`set ${HERE} a`, `detached ${HERE}`, `gone ${HERE}`])
+    expect(lane.isWatched).toBe(false)
   })
 })
