@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { startNode, type LogLevel } from '@kv/node'
 
 const OVERLAY_BYTES_MAX = 1_048_576
-/** Where there are copies: one that has lost its log finds that of its primary trimmed, often. */
+/** Segments go soon: watchers that are behind are reset, copies that are behind are rebuilt. */
 const HISTORY_BYTES_MAX = 1_048_576
 
 const { values } = parseArgs({
@@ -34,7 +34,7 @@ const node = await startNode({
     ? {
         limits: {
           overlayBytesMax: OVERLAY_BYTES_MAX,
-          ...(values['replication-factor'] === '1' ? {} : { historyBytesMax: HISTORY_BYTES_MAX }),
+          historyBytesMax: HISTORY_BYTES_MAX,
         },
       }
     : {}),
