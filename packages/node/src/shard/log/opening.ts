@@ -249,13 +249,8 @@ async function rewrite(
   const capacityBytes = Math.min(segment.capacityBytes, live.length + segmentBytesMin)
   const shorter = { ...header, capacityBytes }
   const path = temporaryPath(directory)
-  const frames = live.subarray(SEGMENT_HEADER_BYTES)
-  await writeFullSize(
-    files,
-    path,
-    Buffer.concat([encodeSegmentHeader(shorter), frames]),
-    capacityBytes,
-  )
+  encodeSegmentHeader(shorter).copy(live)
+  await writeFullSize(files, path, live, capacityBytes)
   await files.rename(path, segment.path)
   return describeSegment(segment.path, shorter)
 }
