@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { duplexPair } from 'node:stream'
-import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { BackupPlace, FromChild, ReplicaPlace, ToChild } from '../link/control.js'
 import type { ChildListener, RunningChild } from './child-process.js'
 import type { CoordinatorSettings } from './coordinator.js'
+import { PLAIN_SETTINGS } from './testing/plain-settings.js'
 import { Coordinator } from './coordinator.js'
 
 const SHARDS = 4
@@ -58,28 +58,10 @@ async function start(changes: Partial<CoordinatorSettings> = {}): Promise<Coordi
   children = []
   running = await Coordinator.start(
     {
+      ...PLAIN_SETTINGS,
       volumes: [root],
-      lostVolumes: [],
-      host: '127.0.0.1',
-      port: 0,
       children: 3,
-      shards: undefined,
       newShards: SHARDS,
-      replicationFactor: undefined,
-      minInSync: undefined,
-      token: undefined,
-      origins: [],
-      limits: {
-        valueBytesMax: 1_000,
-        overlayBytesMax: 1_000,
-        historyBytesMax: 1_000,
-        historyMsMax: 1_000,
-        inFlightBytesMax: 1_000,
-        connectionsMax: 3,
-      },
-      snapshotsEveryMs: 0,
-      pingTimeoutMs: 60_000,
-      log: pino({ level: 'silent' }),
       fork: (listener) => {
         const child = new WillingChild(listener)
         children.push(child)

@@ -13,13 +13,13 @@ import {
   decodeNodeMessage,
   encodeMessage,
 } from '@kv/protocol'
-import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import type { FromChild, ToChild } from '../link/control.js'
 import { DataLink } from '../link/data-link.js'
 import type { ChildListener, RunningChild } from './child-process.js'
 import type { CoordinatorSettings } from './coordinator.js'
+import { PLAIN_SETTINGS } from './testing/plain-settings.js'
 import { Coordinator } from './coordinator.js'
 
 const SHARDS = 16
@@ -157,28 +157,10 @@ let running: Coordinator | undefined
 async function start(changes: Partial<CoordinatorSettings> = {}): Promise<Coordinator> {
   running = await Coordinator.start(
     {
+      ...PLAIN_SETTINGS,
       volumes: [dataDir],
-      lostVolumes: [],
-      host: '127.0.0.1',
-      port: 0,
       children: 2,
-      shards: undefined,
       newShards: SHARDS,
-      replicationFactor: undefined,
-      minInSync: undefined,
-      token: undefined,
-      origins: [],
-      limits: {
-        valueBytesMax: 1_000,
-        overlayBytesMax: 1_000,
-        historyBytesMax: 1_000,
-        historyMsMax: 1_000,
-        inFlightBytesMax: 1_000,
-        connectionsMax: 3,
-      },
-      snapshotsEveryMs: 0,
-      pingTimeoutMs: 60_000,
-      log: pino({ level: 'silent' }),
       fork: (listener) => {
         const child = new PlayedChild(listener)
         children.push(child)
