@@ -33,6 +33,7 @@ import type { ReplicationOptions } from '../shard/primary/replicated-log.js'
 import type { ToFollower, ToPrimary } from '../shard/replication/messages.js'
 import type { Pace } from '../shard/sequencer/sequencer.js'
 import type { Shard } from '../shard/shard.js'
+import { ReadCache } from '../shard/state/read-cache.js'
 import { noteStateDamage } from '../shard/state-rebuild.js'
 import type { Conversation, Counterpart } from './conversation.js'
 import { type Engine, type PrimaryOptions, REAL_ENGINE } from './engine.js'
@@ -41,6 +42,9 @@ import type { Following } from './replication-dialer.js'
 import { setAside } from './set-aside.js'
 import { SnapshotTurns } from './snapshot-turns.js'
 import { Turns } from './turns.js'
+
+/** Memory for entries that were read lately. A power of two; taken from the system as it fills. */
+const READ_CACHE_BYTES = 16 * 1_048_576
 
 export interface ReplicasPorts {
   readonly configuration: Configuration
@@ -76,6 +80,7 @@ export class Replicas {
   private readonly snapshots = new SnapshotTurns()
   /** By volume: a failing disk must not stop the logs of another. */
   private readonly journals = new Map<string, Journals>()
+  private readonly readCache = new ReadCache(READ_CACHE_BYTES)
   private isClosing = false
 
   constructor(ports: ReplicasPorts) {
@@ -232,7 +237,8 @@ export class Replicas {
         'the stored state was damaged: it was built anew from a snapshot and the log, nothing is lost',
       )
     }
-    return { shard, directory, create, clusterId, journals: this.journalsOf(volume), onRebuilt }
+    const journals = this.journalsOf(volume)
+    return { shard, directory, create, clusterId, journals, readCache: this.readCache, onRebuilt }
   }
 
   /** Each shard's part of what is kept for watchers. */

@@ -20,6 +20,7 @@ import { SessionTable } from './sessions/session-table.js'
 import { tidyAfterRebuild } from './snapshot/snapshot-build.js'
 import { notedStateDamage, rebuildState, type RebuiltState } from './state-rebuild.js'
 import { State } from './state/state.js'
+import type { ReadCache } from './state/read-cache.js'
 import { StateDamage, stateDamageIn } from './state/stored-entry.js'
 
 export interface Replica {
@@ -48,6 +49,8 @@ export interface ReplicaOptions {
   readonly fileSystem?: LogFileSystem
   /** Where frames become durable before they are in the log's segments. */
   readonly journals?: Journals
+  /** Where entries stay that were read from the state; the same for all replicas of a process. */
+  readonly readCache?: ReadCache
 }
 
 /** The log lacks what the state may hold: to build the state anew from the log would hide that. */
@@ -159,9 +162,10 @@ export function isDamage(error: unknown): boolean {
   return error instanceof LogDamage || error instanceof LogRefused || error instanceof StateDamage
 }
 
-function openState({ directory, clusterId, shard, fileSystem }: ReplicaOptions): State {
+function openState(options: ReplicaOptions): State {
+  const { directory, clusterId, shard, fileSystem, readCache } = options
   try {
-    return State.open(join(directory, 'state'), { clusterId, shard }, fileSystem)
+    return State.open(join(directory, 'state'), { clusterId, shard }, fileSystem, readCache)
   } catch (error) {
     throw stateDamageIn(error) ?? error
   }

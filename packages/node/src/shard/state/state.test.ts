@@ -1,9 +1,12 @@
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Held } from '../held.js'
 import { tombstone } from '../held.js'
 import { inDirectory } from '../testing/directory.js'
 import { KEY_PARTS, keysInRange, LONGEST_KEY, textHeld, textOf } from '../testing/entries.js'
+import { ReadCache } from './read-cache.js'
 import { State } from './state.js'
 import { StateDamage } from './stored-entry.js'
 
@@ -78,6 +81,30 @@ describe('state: entries', () => {
       state = State.open(directory, IDENTITY)
       check()
       await state.close()
+    }))
+
+  test('entries read lately, then replaced, at any moment of the write → never read as they were', () =>
+    inDirectory(async (directory) => {
+      const cache = new ReadCache(65_536)
+      const state = State.open(directory, IDENTITY, undefined, cache)
+      const other = State.open(join(directory, 'other'), IDENTITY, undefined, cache)
+      await store(other, [['a', textHeld('of the other', 9)]])
+      for (let version = 1; version <= 20; version += 1) {
+        const isLast = version === 20
+        const writing = state.write([
+          { key: 'a', held: isLast ? tombstone(version) : textHeld(`v${version}`, version) },
+        ])
+        let isDone = false
+        void writing.then(() => (isDone = true))
+        while (!isDone) {
+          expect([undefined, `v${version - 1}`, `v${version}`]).toContain(textOf(state.get('a')))
+          await nextTurn()
+        }
+        expect(textOf(state.get('a'))).toBe(isLast ? undefined : `v${version}`)
+        expect(textOf(other.get('a'))).toBe('of the other')
+      }
+      await state.close()
+      await other.close()
     }))
 
   test('a key never stored, or deleted → nothing', () =>

@@ -21,6 +21,7 @@ import { commitFailure } from './commit-failure.js'
 import { checkDataFile } from './data-file.js'
 import type { TransactionWork, TreeStats, TreeWork } from './page-need.js'
 import { PAGE_BYTES, pagesMax, workOf } from './page-need.js'
+import type { ReadCache } from './read-cache.js'
 import { Reserve } from './reserve.js'
 import { readStoredKey, writeStoredKey } from './stored-key.js'
 import {
@@ -72,6 +73,9 @@ export class State {
   private readonly sessionStore: Database<Buffer, Buffer>
   private readonly file: string
   private readonly found = new FoundEntry()
+  /** Entries read lately, and the name of this state's among them. */
+  private readonly cache: ReadCache | undefined
+  private readonly cacheOwner: number
   /** Memory that LMDB's own thread reads until its transaction is done. */
   private readonly inUse = new Set<Buffer>()
   private currentMarks: StateMarks
@@ -87,7 +91,10 @@ export class State {
     directory: string,
     identity: { clusterId: string; shard: number },
     files: LogFileSystem | undefined,
+    cache: ReadCache | undefined,
   ) {
+    this.cache = cache
+    this.cacheOwner = cache?.newOwner() ?? 0
     this.file = join(directory, 'data.mdb')
     checkDataFile(this.file, PAGE_BYTES)
     this.environment = openEnvironment({
@@ -123,14 +130,15 @@ export class State {
     directory: string,
     identity: { clusterId: string; shard: number },
     files: LogFileSystem = nodeFileSystem,
+    cache?: ReadCache,
   ): State {
     mkdirSync(directory, { recursive: true })
-    return new State(directory, identity, files)
+    return new State(directory, identity, files, cache)
   }
 
   /** Opens what is there, to look at and not to change. */
   static openToRead(directory: string, identity: { clusterId: string; shard: number }): State {
-    return new State(directory, identity, undefined)
+    return new State(directory, identity, undefined, undefined)
   }
 
   private readMarks(identity: { clusterId: string; shard: number }): StateMarks {
@@ -180,8 +188,13 @@ export class State {
 
   /** The stored entry, expired or not. Valid until the next read of this state. */
   get(key: string): LiveHeld | undefined {
+    const cached = this.cache?.get(this.cacheOwner, key)
+    if (cached !== undefined) return cached
     const stored = this.entries.getBinaryFast(key) as Buffer | undefined
-    return stored === undefined ? undefined : this.found.point(stored, stored.length, key)
+    if (stored === undefined) return undefined
+    this.found.point(stored, stored.length, key)
+    this.cache?.put(this.cacheOwner, key, this.found)
+    return this.found
   }
 
   /** Entries of `[from, to)` in key order or in reverse; each valid until the next. */
@@ -256,7 +269,9 @@ export class State {
           void this.marksStore.put(MARKS_KEY, Buffer.from(JSON.stringify(next)))
       })
       this.currentMarks = next
-      this.earliestMs = undefined
+      // In one turn with the look at what is there now: nothing that was replaced is read again.
+      this.refresh()
+      for (const { key } of changes) this.cache?.forget(this.cacheOwner, key)
     } finally {
       this.isWriting = false
     }

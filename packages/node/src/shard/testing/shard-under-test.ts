@@ -7,6 +7,7 @@ import type { LogFileSystem } from '../log/file-system.js'
 import type { Attempt } from '../sessions/session-table.js'
 import type { Journals } from '../journal/journals.js'
 import { Shard, type ShardOptions } from '../shard.js'
+import { ReadCache } from '../state/read-cache.js'
 import { GatheredAnswers } from './calls.js'
 
 export interface ShardUnderTestOptions {
@@ -24,6 +25,9 @@ export interface ShardUnderTestOptions {
   /** The shard is there, and its epoch begins. */
   readonly onOpening?: (under: ShardUnderTest) => void
 }
+
+/** One for all, as in a child, and small: entries come and go. */
+const readCache = new ReadCache(65_536)
 
 /** Each opening is another client: its numbers begin at 1. */
 let nextClientId = 1
@@ -59,6 +63,7 @@ export class ShardUnderTest {
       ...(fileSystem === undefined ? {} : { fileSystem }),
       ...(history === undefined ? {} : { history }),
       ...(journals === undefined ? {} : { journals }),
+      readCache,
       ...options.shardOptions,
       onOpening: (opening) => {
         under = new ShardUnderTest(opening, clock, failures)
