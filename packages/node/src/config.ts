@@ -16,7 +16,7 @@ import {
 } from '@kv/protocol'
 import type { Logger } from 'pino'
 import { assertRoomForCopies } from './coordinator/copies.js'
-import { isLoopback } from './coordinator/origin.js'
+import { isLoopback } from './ingress/origin.js'
 import type { LogLevel } from './logger.js'
 import { isLogLevel } from './logger.js'
 

@@ -5,7 +5,7 @@
 import fs from 'node:fs/promises'
 import { KvError } from '@kv/protocol'
 import type { Logger } from 'pino'
-import { CLIENT_ID_BLOCK } from './client-ids.js'
+import { CLIENT_ID_BLOCK } from '../ingress/client-ids.js'
 import { assertRoomForCopies, defaultMinInSync } from './copies.js'
 import type { DirectoryLock } from './directory-lock.js'
 import { lockDirectory } from './directory-lock.js'

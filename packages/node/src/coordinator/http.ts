@@ -10,7 +10,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { KvError } from '@kv/protocol'
-import { isOriginAllowed } from './origin.js'
+import { isOriginAllowed } from '../ingress/origin.js'
 import type { StatsEndpoint } from './stats-endpoint.js'
 import { answerStats, reply } from './stats-endpoint.js'
 

@@ -5,8 +5,8 @@
  * `Authorization: Bearer <token>`. Nothing here changes anything.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { OriginRules } from './origin.js'
-import { isHostAllowed, isOriginAllowed } from './origin.js'
+import type { OriginRules } from '../ingress/origin.js'
+import { isHostAllowed, isOriginAllowed } from '../ingress/origin.js'
 import type { NodeStats } from './statistics.js'
 
 /** How long a browser may remember that it may ask. */

@@ -168,7 +168,7 @@ const IN_COORDINATORS: Places = {
   'topology.sync': ['child-killed', files('sync', 'topology')],
   'topology.rename': ['child-killed', files('rename', 'topology')],
   'topology.sync-directory': ['child-killed', files('syncDirectory', 'directory')],
-  'topology.publish': ['child-killed', calls('coordinator/relay.js', 'Relay', 'publish')],
+  'topology.publish': ['child-killed', calls('ingress/relay.js', 'Relay', 'publish')],
   'epoch.persist': ['child-killed', calls(STORE, 'TopologyStore', 'update', { when: beginsEpoch })],
   'process.persist': [
     'child-killed',
@@ -180,7 +180,7 @@ const IN_COORDINATORS: Places = {
     'node-killed',
     calls('coordinator/coordinator.js', 'Coordinator', 'start', { isStatic: true }),
   ],
-  'node.drain': ['node-ended', calls('coordinator/relay.js', 'Relay', 'drain')],
+  'node.drain': ['node-ended', calls('ingress/relay.js', 'Relay', 'drain')],
   'node.stop-children': ['node-ended', calls(SUPERVISOR, 'Supervisor', 'stop')],
 }
 
