@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import type { LogFrame } from './log/frame.js'
+import type { JournaledFrame } from './log/frame-journal.js'
 import { Log } from './log/log.js'
 import type { LogOptions } from './log/options.js'
 import type { LogPosition } from './log/position.js'
@@ -29,6 +30,7 @@ interface Replay {
   readonly replayAfter: number
   readonly onFrame: (frame: LogFrame) => void
   readonly cutAfter?: number
+  readonly journaled?: readonly JournaledFrame[]
 }
 
 /** Opens the log and binds it to the journal, in place of whatever it was bound to. */
@@ -40,12 +42,7 @@ export async function openLog(options: ReplicaOptions, replay: Replay): Promise<
     ...replay,
     ...(journal === undefined ? {} : { journal }),
   })
-  try {
-    await journal?.bind(log)
-  } catch (error) {
-    await log.close()
-    throw error
-  }
+  journal?.join(log)
   return log
 }
 

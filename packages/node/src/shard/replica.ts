@@ -98,7 +98,7 @@ async function open(
   await prepareDirectory(options)
   const logOptions = logOptionsOf(options)
   if (options.create) await (await Log.create(logOptions)).close()
-  else await journals?.restore(shard, logOptions.directory)
+  const journaled = await journals?.framesOf(shard, logOptions.directory)
   const state = openState(options)
   const memory = { state, overlay: new Overlay(), sessions: new SessionTable() }
   let lastTimeMs = state.marks.timeMs
@@ -106,6 +106,7 @@ async function open(
     memory.sessions.load(state.marks.sessionFloor, state.sessions())
     const log = await openLog(options, {
       replayAfter: state.marks.appliedRevision,
+      ...(journaled === undefined ? {} : { journaled }),
       onFrame: (read) => {
         const frame = ownFrame(read)
         if (!isCommitted(frame, state)) return

@@ -86,9 +86,11 @@ async function buildFrom(options: ReplicaOptions, snapshot: string): Promise<Bui
     const { start } = reader.head.begin
     const logOptions = logOptionsOf(options)
     // A log that is gone is damage; to look for what a journal holds of it would be another error.
-    if (await exists(logOptions.directory)) await journals?.restore(shard, logOptions.directory)
+    const isThere = await exists(logOptions.directory)
+    const journaled = isThere ? await journals?.framesOf(shard, logOptions.directory) : undefined
     const log = await Log.open({
       ...logOptions,
+      ...(journaled === undefined ? {} : { journaled }),
       replayAfter: start.revision,
       onFrame: () => undefined,
     })

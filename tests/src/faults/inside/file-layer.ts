@@ -27,7 +27,7 @@ export interface FileCall {
   readonly operation: FileOperation
   readonly target: FileTarget
   readonly path: string
-  /** A log in this directory is being opened or restored at the moment. */
+  /** A log in this directory is being opened at the moment. */
   readonly isOpening: boolean
   /** The file existed when it was opened: each write to it is durable when it resolves. */
   readonly isDurable: boolean
@@ -114,7 +114,7 @@ export async function installFileLayer(interceptors: readonly Interceptor[]): Pr
   replace(await classOf('shard/log/log.js', 'Log'), 'open', (real) =>
     whileOpening(real, (options) => (options as { directory: string }).directory),
   )
-  replace(await prototypeOf('shard/journal/journals.js', 'Journals'), 'restore', (real) =>
+  replace(await prototypeOf('shard/journal/journals.js', 'Journals'), 'framesOf', (real) =>
     whileOpening(real, (_shard, directory) => directory as string),
   )
 }

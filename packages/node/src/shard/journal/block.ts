@@ -25,6 +25,7 @@
  * and the id tell a block from what an earlier use of the file left behind. Pure.
  */
 import { crc32 } from 'node:zlib'
+import type { JournaledFrame } from '../log/frame-journal.js'
 import { readSafeInteger, writeSafeInteger } from '../log/safe-integer.js'
 
 export const BLOCK_ALIGNMENT_BYTES = 4_096
@@ -36,17 +37,8 @@ const BLOCK_MAGIC = 0x6e72_6a6b // reads 'kjrn'
 const CHECKSUM_OFFSET = 4
 const CHECKED_OFFSET = 8
 
-/** Where the bytes of a frame belong. */
-export interface FramePlace {
+export interface JournalRecord extends JournaledFrame {
   readonly shard: number
-  /** First revision of the segment. */
-  readonly firstRevision: number
-  readonly salt: number
-  readonly offset: number
-}
-
-export interface JournalRecord extends FramePlace {
-  readonly bytes: Buffer
 }
 
 export interface ReadRecord extends JournalRecord {

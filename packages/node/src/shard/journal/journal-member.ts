@@ -29,22 +29,21 @@ export class JournalMember implements FrameJournal {
     this.logDirectory = logDirectory
   }
 
-  /**
-   * Binds the log that was just opened, whose every frame is in its segments, in place of whatever it
-   * was bound to before. To be called before the first append.
-   */
-  async bind(log: WritableLog): Promise<void> {
+  async bind(names: readonly string[]): Promise<void> {
     const { files, logDirectory, journal } = this
-    const former = await boundNames(files, logDirectory)
+    const former = names.filter((name) => bindingOf(name) !== undefined)
     const binding = bindingName({ journal: journal.name, fromBlock: journal.nextBlock })
     if (!former.includes(binding)) {
       await (await files.open(join(logDirectory, binding), 'create')).close()
     }
     for (const name of former) if (name !== binding) await files.unlink(join(logDirectory, name))
-    await files.syncDirectory(logDirectory)
     this.binding = binding
+  }
+
+  /** The log is open: what it appends is kept until it is written out. Before the first append. */
+  join(log: WritableLog): void {
     this.log = log
-    journal.admit(this)
+    this.journal.admit(this)
   }
 
   async append(
@@ -92,9 +91,4 @@ export class JournalMember implements FrameJournal {
       if (!hasCode(error, 'ENOENT')) throw error
     }
   }
-}
-
-async function boundNames(files: LogFileSystem, logDirectory: string): Promise<string[]> {
-  const names = await files.readDirectory(logDirectory)
-  return names.filter((name) => bindingOf(name) !== undefined)
 }

@@ -18,7 +18,7 @@ const SIZES = { fileBytesMin: 262_144, fileBytesMax: 393_216 } as const
 
 type Step =
   | { readonly kind: 'append'; readonly shards: readonly number[]; readonly length: number }
-  | { readonly kind: 'drop' | 'close' | 'move' | 'refuse'; readonly shard: number }
+  | { readonly kind: 'drop' | 'close' | 'move' | 'refuse' | 'spoil'; readonly shard: number }
   | { readonly kind: 'kill' | 'power' | 'stop'; readonly seed: number; readonly length: number }
 
 const shard = fc.nat(SHARDS - 1)
@@ -40,7 +40,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       }),
     },
     fc.record({
-      kind: fc.constantFrom('drop', 'close', 'move', 'refuse'),
+      kind: fc.constantFrom('drop', 'close', 'move', 'refuse', 'spoil'),
       shard,
     }) as fc.Arbitrary<Step>,
     {
@@ -90,13 +90,14 @@ class Run {
     const { directory } = optionsOf(id)
     const found: string[] = []
     const fileSystem = this.disk.mount()
-    await journals.restore(id, directory)
+    const journaled = await journals.framesOf(id, directory)
     const journal = await journals.memberFor(id, directory)
     assert.ok(journal !== undefined)
     const onFrame = (frame: LogFrame): void => void found.push(frame.body.toString())
     const replayAfter = this.floors[id]!
-    const log = await Log.open({ ...optionsOf(id), fileSystem, journal, replayAfter, onFrame })
-    await journal.bind(log)
+    const options = { ...optionsOf(id), fileSystem, journal, journaled, replayAfter }
+    const log = await Log.open({ ...options, onFrame })
+    journal.join(log)
     const expected = this.known[id]!.slice(replayAfter)
     const extra = found.slice(expected.length)
     assert.deepEqual(found.slice(0, expected.length), expected)
@@ -130,6 +131,8 @@ class Run {
         return
       case 'refuse':
         return this.failWrites(step.shard)
+      case 'spoil':
+        return this.failWritingBehind(step.shard)
       case 'stop':
         for (const log of this.logs) await log.close()
         for (const child of this.children) await child.close()
@@ -176,6 +179,20 @@ class Run {
       await this.logs[other]!.close()
       this.logs[other] = await this.open(other, other === id ? [text] : [])
     }
+  }
+
+  /** What is written behind looks clean and never reaches the disk: the journal has it still. */
+  private async failWritingBehind(id: number): Promise<void> {
+    this.disk.onOperation = ({ kind, path }) =>
+      kind === 'write' && path.endsWith('.log') ? { kind: 'lose', code: 'EIO' } : undefined
+    const hasFailed = await this.logs[id]!.writeOut().then(
+      () => false,
+      () => true,
+    )
+    this.disk.onOperation = () => undefined
+    if (!hasFailed) return
+    await this.logs[id]!.close()
+    this.logs[id] = await this.open(id, [])
   }
 
   private async crash(how: 'kill' | 'power', random: () => number, length: number): Promise<void> {

@@ -36,7 +36,9 @@ async function bind(
   shard: number,
   writeOut: () => Promise<void>,
 ): Promise<void> {
-  await journal.memberFor(shard, `/volume/shards/${shard}/0/log`).bind({ writeOut })
+  const member = journal.memberFor(shard, `/volume/shards/${shard}/0/log`)
+  await member.bind([])
+  member.join({ writeOut })
   expect(disk.paths().filter((path) => path.endsWith('.bound'))).toHaveLength(1)
 }
 
@@ -136,7 +138,8 @@ describe('a journal', () => {
     const disk = new SimulatedDisk()
     const journal = await create(disk)
     const member = journal.memberFor(1, '/volume/shards/1/0/log')
-    await member.bind({ writeOut: () => Promise.resolve() })
+    await member.bind([])
+    member.join({ writeOut: () => Promise.resolve() })
     await append(journal, 'a', 1)
     await member.release()
     await journal.close()

@@ -1,18 +1,18 @@
 /**
  * The journals of a volume, as one child uses them: its own, which it writes, and those that others
- * left behind, from which it brings frames into the logs it opens.
+ * left behind, from which it gives frames to the logs it opens.
  */
 import { join } from 'node:path'
 import { hasCode, type LogFileSystem } from '../log/file-system.js'
 import { CLOSING_MARK_NAME } from '../log/closing-mark.js'
 import { LogDamage } from '../log/errors.js'
+import type { JournaledFrame } from '../log/frame-journal.js'
 import { removeLeftover, segmentName } from '../log/segment.js'
-import type { Block } from './block.js'
+import type { Block, ReadRecord } from './block.js'
 import { readJournal } from './content.js'
 import { Journal, type JournalOptions } from './journal.js'
 import type { JournalMember } from './journal-member.js'
 import { bindingOf, isJournalOf, journalOfFile, type Binding } from './names.js'
-import { redo } from './redo.js'
 
 export interface JournalsOptions {
   readonly files: LogFileSystem
@@ -42,27 +42,27 @@ export class Journals {
   }
 
   /**
-   * Brings what a journal holds of the log into its segments. To be called before the log is opened,
-   * when nobody else can have it open.
+   * What journals hold of the log, in the order written: its segments may lack it. To be called when
+   * nobody else can have the log open, which is to be opened with it.
    */
-  async restore(shard: number, logDirectory: string): Promise<void> {
+  async framesOf(shard: number, logDirectory: string): Promise<readonly JournaledFrame[]> {
     const names = await this.files.readDirectory(logDirectory)
     // A log that was closed cleanly has all its frames.
-    if (names.includes(CLOSING_MARK_NAME)) return
-    for (const binding of bindingsIn(names)) await this.redo(shard, logDirectory, binding)
-  }
-
-  private async redo(shard: number, logDirectory: string, binding: Binding): Promise<void> {
-    const blocks = await this.blocksOf(binding.journal)
-    const records = blocks
-      .filter((block) => block.number >= binding.fromBlock)
-      .flatMap((block) => block.records.filter((record) => record.shard === shard))
-    const damaged = records.find((record) => !record.isSound)
-    if (damaged !== undefined) {
-      const segment = join(logDirectory, segmentName(damaged.firstRevision))
-      throw new LogDamage('bad-journal-frame', segment, damaged.offset)
+    if (names.includes(CLOSING_MARK_NAME)) return []
+    const frames: JournaledFrame[] = []
+    for (const binding of bindingsIn(names)) {
+      for (const block of await this.blocksOf(binding.journal)) {
+        if (block.number < binding.fromBlock) continue
+        for (const record of block.records) if (record.shard === shard) frames.push(sound(record))
+      }
     }
-    await redo(this.files, logDirectory, records)
+    return frames
+
+    function sound(record: ReadRecord): JournaledFrame {
+      if (record.isSound) return record
+      const segment = join(logDirectory, segmentName(record.firstRevision))
+      throw new LogDamage('bad-journal-frame', segment, record.offset)
+    }
   }
 
   private async blocksOf(name: string): Promise<readonly Block[]> {

@@ -1,9 +1,14 @@
 /**
  * What a log needs of a journal: a place where frames of many logs become durable with one sync,
- * before each is in the segment it belongs to. After an unclean end, the owner of the log brings
- * into the segments what the journal holds, and only then opens the log.
+ * before each is in the segment it belongs to. After an unclean end, the log is opened with what the
+ * journal holds of it.
  */
 export interface FrameJournal {
+  /**
+   * Names the journal in the log's directory, where `names` are, in place of whatever the log was
+   * bound to before: every frame is in its segment. The caller syncs the directory.
+   */
+  bind(names: readonly string[]): Promise<void>
   /**
    * Resolves when `buffer[0, frameBytes)` is durable, with the place it belongs to: its offset in
    * the segment that begins with `firstRevision` and has this salt.
@@ -19,4 +24,14 @@ export interface FrameJournal {
   abandon(cause: Error): void
   /** Every frame is in its segment and the clean close is recorded: the journal may forget the log. */
   release(): Promise<void>
+}
+
+/** A frame as a journal holds it, and where it belongs. */
+export interface JournaledFrame {
+  /** Of the segment. */
+  readonly firstRevision: number
+  readonly salt: number
+  /** In the segment. */
+  readonly offset: number
+  readonly bytes: Buffer
 }

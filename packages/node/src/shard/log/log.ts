@@ -77,8 +77,9 @@ export class Log {
   /** Opens the log in a directory. A directory that holds none is damage, never a new log. */
   static async open(options: OpenLogOptions): Promise<Log> {
     const settings = settingsOf(options)
-    const { replayAfter, cutAfter, onFrame } = options
-    return new Log(settings, await openDirectory({ ...settings, replayAfter, cutAfter, onFrame }))
+    const { replayAfter, cutAfter, onFrame, journaled = [] } = options
+    const opening = { ...settings, replayAfter, cutAfter, onFrame, journaled }
+    return new Log(settings, await openDirectory(opening))
   }
 
   /** The last durable frame. */

@@ -4,11 +4,10 @@
  *
  * Order matters, and each step leaves a directory that can be opened again:
  * 1. remove the temporary files of a crash;
- * 2. read every header, and only those segments entirely that hold revisions to replay;
+ * 2. read every header, and only those segments that hold revisions to replay;
  * 3. cut, where asked: later segments go newest first, so that what remains is always a prefix;
- * 4. after an unclean end, copy the live part of the last segment into a new file that replaces it:
- *    a sync that failed earlier may have left pages that look clean and are on no disk;
- * 5. sync the last segment and the directory. Only now may anything be served or counted.
+ * 4. make the end of the last segment durable (`last-segment.ts`), and with it the directory. Only now
+ *    may anything be served or counted.
  */
 import { basename, join } from 'node:path'
 import { CLOSING_MARK_NAME, decodeClosingMark } from './closing-mark.js'
@@ -16,22 +15,21 @@ import { withEpoch, type EpochStart } from './epoch-table.js'
 import { LogDamage, LogRefused } from './errors.js'
 import { hasCode, type LogFileSystem } from './file-system.js'
 import { lastRevisionOf, type LogFrame } from './frame.js'
-import type { FrameJournal } from './frame-journal.js'
+import type { FrameJournal, JournaledFrame } from './frame-journal.js'
+import { readyToAppend, type LastSegment } from './last-segment.js'
 import type { LogPosition } from './position.js'
-import { cutSegment, recoverSegment } from './recovery.js'
-import type { RecoveredSegment, SegmentPlace } from './recovery.js'
-import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.js'
+import { cutSegment, type SegmentPlace } from './recovery.js'
+import { SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.js'
 import { readSegmentHeader, type LogIdentity } from './segment-identity.js'
+import { recoverWhole, scanSegment, SegmentBytes, type ScannedSegment } from './segment-scan.js'
 import {
-  ActiveSegment,
   describeSegment,
   firstRevisionOfName,
   isTemporaryName,
-  temporaryPath,
-  writeFullSize,
+  type ActiveSegment,
   type Segment,
 } from './segment.js'
-import { readStart } from './whole-io.js'
+import { readStart, withFile } from './whole-io.js'
 
 export interface Opening extends LogIdentity {
   readonly files: LogFileSystem
@@ -41,6 +39,8 @@ export interface Opening extends LogIdentity {
   /** Frames after this revision are removed. It must be the last revision of a frame. */
   readonly cutAfter: number | undefined
   readonly onFrame: (frame: LogFrame) => void
+  /** What a journal holds of the log. */
+  readonly journaled: readonly JournaledFrame[]
   readonly journal: FrameJournal | undefined
   readonly segmentBytesMin: number
 }
@@ -59,13 +59,11 @@ interface FoundSegment {
   readonly header: SegmentHeader
 }
 
-/** Where the log ends: in which of the found segments, at which byte, with which bytes before it. */
-interface FoundEnd {
+/** Where the log ends: in which of the found segments, and where in that. */
+interface FoundEnd extends Omit<LastSegment, 'header'> {
   readonly index: number
   readonly last: LogPosition
   readonly epochs: readonly EpochStart[]
-  readonly endBytes: number
-  readonly bytes: Buffer
 }
 
 export async function openDirectory(opening: Opening): Promise<OpenedLog> {
@@ -75,35 +73,21 @@ export async function openDirectory(opening: Opening): Promise<OpenedLog> {
   const mark = names.includes(CLOSING_MARK_NAME) ? await readMark(files, directory) : undefined
   const end = await replay(opening, found, mark)
   const isMarked = mark !== undefined && opening.cutAfter === undefined
-  if (mark !== undefined && !isMarked) await removeMark(files, directory)
-  await removeAfter(opening, found, end.index)
-  const last = foundAt(found, end.index)
-  const segment = isMarked
-    ? last.segment
-    : await rewrite(opening, last, end.bytes.subarray(0, end.endBytes))
-  return {
-    complete: found.slice(0, end.index).map((each) => each.segment),
-    active: await openActive(opening, segment, end.endBytes),
-    last: end.last,
-    epochs: end.epochs,
-    isMarked,
-  }
-}
-
-async function openActive(
-  { files, directory, journal }: Opening,
-  segment: Segment,
-  endBytes: number,
-): Promise<ActiveSegment> {
-  const file = await files.open(segment.path, 'durable')
   try {
-    await file.sync()
-    await files.syncDirectory(directory)
+    if (mark !== undefined && !isMarked) await removeMark(files, directory)
+    await removeAfter(opening, found, end.index)
+    const { header } = foundAt(found, end.index)
+    return {
+      complete: found.slice(0, end.index).map((each) => each.segment),
+      active: await readyToAppend(opening, { ...end, header }, { names, isMarked }),
+      last: end.last,
+      epochs: end.epochs,
+      isMarked,
+    }
   } catch (error) {
-    await file.close()
+    await end.file.close()
     throw error
   }
-  return new ActiveSegment(segment, file, endBytes, journal)
 }
 
 /** The names in the directory, without the temporary files of a crash, which are removed. */
@@ -135,10 +119,13 @@ async function readMark(files: LogFileSystem, directory: string): Promise<LogPos
 
 async function readHeaders(opening: Opening, names: readonly string[]): Promise<FoundSegment[]> {
   const segmentNames = names.filter((name) => firstRevisionOfName(name) !== undefined).toSorted()
+  const paths = segmentNames.map((name) => join(opening.directory, name))
+  const reading = paths.map((path) => readSegmentHeader(opening.files, path, opening))
+  // The first that fails is told; the others must not fail unheard.
+  await Promise.allSettled(reading)
   const found: FoundSegment[] = []
-  for (const name of segmentNames) {
-    const path = join(opening.directory, name)
-    const header = await readSegmentHeader(opening.files, path, opening)
+  for (const [index, path] of paths.entries()) {
+    const header = await reading[index]!
     if (firstRevisionOfName(basename(path)) !== header.previous.revision + 1) {
       throw new LogDamage('misnamed-segment', path, 0)
     }
@@ -161,36 +148,68 @@ async function replay(
   found: readonly FoundSegment[],
   mark: LogPosition | undefined,
 ): Promise<FoundEnd> {
-  const { replayAfter, cutAfter } = opening
+  const { files, replayAfter, cutAfter } = opening
   const endIndex = cutAfter === undefined ? found.length - 1 : cutIndex(found, opening)
   const startIndex = found.findLastIndex(
     ({ segment }, index) => index <= endIndex && segment.previous.revision <= replayAfter,
   )
-  for (let index = startIndex; ; index += 1) {
-    const { segment, header } = foundAt(found, index)
-    const bytes = await readStart(opening.files, segment.path, segment.capacityBytes)
-    const whole = recover(segment, bytes, placeOf(found, index, mark))
-    const kept = index === endIndex ? cut(whole, segment, cutAfter) : whole
-    for (const frame of kept.frames) {
-      if (lastRevisionOf(frame) > replayAfter) opening.onFrame(frame)
-    }
-    if (index < endIndex) continue
-    if (kept.end.revision < replayAfter) {
-      throw new LogDamage('ends-early', segment.path, kept.endBytes)
-    }
-    const epochs = kept.frames.reduce(
-      (table, frame) => withEpoch(table, frame.epoch, frame.firstRevision),
-      header.epochs,
+  const onFrame = (frame: LogFrame): void => {
+    if (lastRevisionOf(frame) > replayAfter) opening.onFrame(frame)
+  }
+  for (let index = startIndex; index < endIndex; index += 1) {
+    const { segment } = foundAt(found, index)
+    // A complete segment needs no journal.
+    await withFile(await files.open(segment.path, 'read'), (file) =>
+      scanSegment(new SegmentBytes(segment, file, []), placeOf(found, index, mark), onFrame),
     )
-    return { index, last: kept.end, epochs, endBytes: kept.endBytes, bytes }
+  }
+  return replayLast(opening, found, { index: endIndex, place: placeOf(found, endIndex, mark) })
+}
+
+interface LastPlace {
+  readonly index: number
+  readonly place: SegmentPlace
+}
+
+/** The segment in which the log ends stays open: what comes next is appended to it. */
+async function replayLast(
+  opening: Opening,
+  found: readonly FoundSegment[],
+  { index, place }: LastPlace,
+): Promise<FoundEnd> {
+  const { files, journaled, replayAfter, cutAfter } = opening
+  const { segment, header } = foundAt(found, index)
+  let { epochs } = header
+  const onFrame = (frame: LogFrame): void => {
+    epochs = withEpoch(epochs, frame.epoch, frame.firstRevision)
+    if (lastRevisionOf(frame) > replayAfter) opening.onFrame(frame)
+  }
+  const file = await files.open(segment.path, 'durable')
+  try {
+    const content = new SegmentBytes(segment, file, journaled)
+    const { kind, end, endBytes, lastFrameAt } =
+      cutAfter === undefined
+        ? await scanSegment(content, place, onFrame)
+        : await scanCut(content, { place, cutAfter }, onFrame)
+    if (end.revision < replayAfter) throw new LogDamage('ends-early', segment.path, endBytes)
+    const isCutShort = kind === 'torn' || cutAfter !== undefined
+    return { index, last: end, epochs, endBytes, lastFrameAt, isCutShort, content, file }
+  } catch (error) {
+    await file.close()
+    throw error
   }
 }
 
-function recover(segment: Segment, bytes: Buffer, place: SegmentPlace): RecoveredSegment {
-  const { salt, previous } = segment
-  const outcome = recoverSegment(bytes, { salt, previous, place })
-  if (outcome.kind !== 'damaged') return outcome
-  throw new LogDamage(outcome.damage, segment.path, outcome.offsetBytes)
+async function scanCut(
+  content: SegmentBytes,
+  { place, cutAfter }: { readonly place: SegmentPlace; readonly cutAfter: number },
+  onFrame: (frame: LogFrame) => void,
+): Promise<ScannedSegment> {
+  const whole = await recoverWhole(content, place)
+  const kept = cutSegment(whole, content.segment.previous, cutAfter)
+  if (kept === undefined) throw cutRefused(cutAfter)
+  for (const frame of kept.frames) onFrame(frame)
+  return { ...kept, lastFrameAt: SEGMENT_HEADER_BYTES }
 }
 
 function placeOf(
@@ -211,17 +230,6 @@ function cutIndex(found: readonly FoundSegment[], { cutAfter = 0, replayAfter }:
   return Math.max(index, 0)
 }
 
-function cut(
-  whole: RecoveredSegment,
-  segment: Segment,
-  cutAfter: number | undefined,
-): RecoveredSegment {
-  if (cutAfter === undefined) return whole
-  const kept = cutSegment(whole, segment.previous, cutAfter)
-  if (kept === undefined) throw cutRefused(cutAfter)
-  return kept
-}
-
 function cutRefused(cutAfter: number): LogRefused {
   return new LogRefused('cut-out-of-range', `The log cannot be cut after revision ${cutAfter}.`)
 }
@@ -235,24 +243,6 @@ async function removeAfter(
     await files.unlink(segment.path)
     await files.syncDirectory(directory)
   }
-}
-
-/**
- * Copies the live part into a new file that takes the segment's place. The file is cut short, since
- * writing the zeros of a large one is most of what a failover waits for; the next is full size again.
- */
-async function rewrite(
-  { files, directory, segmentBytesMin }: Opening,
-  { segment, header }: FoundSegment,
-  live: Buffer,
-): Promise<Segment> {
-  const capacityBytes = Math.min(segment.capacityBytes, live.length + segmentBytesMin)
-  const shorter = { ...header, capacityBytes }
-  const path = temporaryPath(directory)
-  encodeSegmentHeader(shorter).copy(live)
-  await writeFullSize(files, path, live, capacityBytes)
-  await files.rename(path, segment.path)
-  return describeSegment(segment.path, shorter)
 }
 
 function foundAt(found: readonly FoundSegment[], index: number): FoundSegment {

@@ -2,7 +2,7 @@
 import { LogMisuse } from './errors.js'
 import { nodeFileSystem, type LogFileSystem } from './file-system.js'
 import { FRAME_HEADER_BYTES, type LogFrame } from './frame.js'
-import type { FrameJournal } from './frame-journal.js'
+import type { FrameJournal, JournaledFrame } from './frame-journal.js'
 import type { LogStart } from './creation.js'
 import type { Schedule } from './next-segment.js'
 import { CLUSTER_ID_BYTES_MAX, SEGMENT_HEADER_BYTES } from './segment-header.js'
@@ -41,10 +41,12 @@ export interface OpenLogOptions extends LogOptions {
   /** The revision that the state holds already; zero for none. */
   readonly replayAfter: number
   /**
-   * Gets every frame that holds a revision above `replayAfter`, in order. When opening fails
-   * afterwards, what it got before must be forgotten.
+   * Gets every frame that holds a revision above `replayAfter`, in order. Its body is only good for as
+   * long as the call takes. When opening fails afterwards, what it got before must be forgotten.
    */
   readonly onFrame: (frame: LogFrame) => void
+  /** What a journal holds of the log. */
+  readonly journaled?: readonly JournaledFrame[]
   /**
    * Removes every frame after this revision, which must end a frame and not be below `replayAfter`:
    * what a failed append left, or a tail that the other replicas do not share.

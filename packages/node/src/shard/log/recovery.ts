@@ -115,7 +115,8 @@ function restAfter(bytes: Buffer, offset: number, salt: number): Rest {
 
 const ZEROS = Buffer.alloc(64 * 1024)
 
-function isZero(bytes: Buffer, from: number): boolean {
+/** Whether nothing but zeros is in `bytes` from there on. */
+export function isZero(bytes: Buffer, from: number): boolean {
   for (let offset = from; offset < bytes.length; offset += ZEROS.length) {
     const length = Math.min(ZEROS.length, bytes.length - offset)
     if (bytes.compare(ZEROS, 0, length, offset, offset + length) !== 0) return false

@@ -11,6 +11,7 @@ import type { FrameJournal } from './frame-journal.js'
 import type { LogPosition } from './position.js'
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.js'
 import { withFile, writeWhole, writeZeros } from './whole-io.js'
+import { noteWrite } from './writes-under-way.js'
 
 /** What is kept in memory of each segment of a log. */
 export interface Segment {
@@ -107,6 +108,7 @@ export async function removeLeftover(files: LogFileSystem, path: string): Promis
  */
 export class ActiveSegment {
   readonly segment: Segment
+  readonly #files: LogFileSystem
   readonly #file: LogFile
   readonly #journal: FrameJournal | undefined
   #endBytes: number
@@ -120,11 +122,13 @@ export class ActiveSegment {
 
   /** `file` is open for durable writes and belongs to this object from here on. */
   constructor(
+    files: LogFileSystem,
     segment: Segment,
     file: LogFile,
     endBytes: number,
     journal: FrameJournal | undefined,
   ) {
+    this.#files = files
     this.segment = segment
     this.#file = file
     this.#endBytes = endBytes
@@ -145,7 +149,7 @@ export class ActiveSegment {
     await files.rename(prepared.path, path)
     await files.syncDirectory(directory)
     const segment = describeSegment(path, header)
-    return new ActiveSegment(segment, prepared.file, SEGMENT_HEADER_BYTES, journal)
+    return new ActiveSegment(files, segment, prepared.file, SEGMENT_HEADER_BYTES, journal)
   }
 
   /** Where the next frame goes; everything before it is durable. */
@@ -179,7 +183,7 @@ export class ActiveSegment {
     const journal = this.#journal
     if (journal === undefined || frameBytes > JOURNALED_FRAME_BYTES_MAX) {
       await this.writeOut()
-      await writeWhole(this.#file, buffer, this.#endBytes, frameBytes)
+      await this.#write(buffer, this.#endBytes, frameBytes)
       this.#endBytes += frameBytes
       this.#writtenBytes = this.#endBytes
       return
@@ -217,12 +221,22 @@ export class ActiveSegment {
     this.#behind = []
     const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
     try {
-      await writeWhole(this.#file, bytes, this.#writtenBytes)
+      await this.#write(bytes, this.#writtenBytes, bytes.length)
     } catch (cause) {
       this.#failure = { cause }
       throw cause
     }
     this.#writtenBytes += bytes.length
+  }
+
+  /** The end of a write that hangs may come when the log is long abandoned. */
+  async #write(bytes: Buffer, position: number, length: number): Promise<void> {
+    const ended = noteWrite(this.#files, this.segment.path)
+    try {
+      await writeWhole(this.#file, bytes, position, length)
+    } finally {
+      ended()
+    }
   }
 
   close(): Promise<void> {

@@ -32,13 +32,23 @@ export async function writeZeros(file: LogFile, from: number, to: number): Promi
 export async function readWhole(file: LogFile, position: number, length: number): Promise<Buffer> {
   // A buffer of its own, not a slice of the shared pool: frames are handed out as views of it.
   const target = Buffer.allocUnsafeSlow(length)
+  return target.subarray(0, await readInto(file, target, position, length))
+}
+
+/** Reads to the start of `target`. Returns how many bytes: fewer only where the file ends. */
+export async function readInto(
+  file: LogFile,
+  target: Buffer,
+  position: number,
+  length: number,
+): Promise<number> {
   let filled = 0
   while (filled < length) {
     const count = await file.read(target, filled, length - filled, position + filled)
-    if (count === 0) return target.subarray(0, filled)
+    if (count === 0) break
     filled += count
   }
-  return target
+  return filled
 }
 
 /** Opens, hands out and closes again, also when `use` fails. */
