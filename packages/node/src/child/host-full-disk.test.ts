@@ -52,7 +52,7 @@ describe.skipIf(!CAN_LIMIT_FILE_SIZE)('host: the disk is full', () => {
         const calls = acknowledged.slice(at, at + 100).map((key): Call => ({ type: 'get', key }))
         answers.push(...(await again.read(calls)))
         const unread = again.sent.reduce((sum, { message }) => sum + message.length, 0)
-        again.host.onFrame({ type: 'window', connection: 1, bytes: unread })
+        again.clients.onFrame({ type: 'window', connection: 1, bytes: unread })
       }
       expect(answers).toEqual(acknowledged.map(() => VALUE))
       await again.host.close()

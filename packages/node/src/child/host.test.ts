@@ -104,7 +104,7 @@ describe('host: batches', () => {
       let isAnswered = false
       void answered.then(() => (isAnswered = true))
       await until(() => {
-        under.host.onFrame({ type: 'window', connection: 1, bytes })
+        under.clients.onFrame({ type: 'window', connection: 1, bytes })
         return isAnswered
       })
       expect(await answered).toEqual(Array(8).fill('x'.repeat(400_000)))
@@ -113,7 +113,7 @@ describe('host: batches', () => {
   test('its connection is gone → a batch is dropped, and nothing is sent to it', () =>
     withHost(async (under) => {
       under.send(writesBody([setCall('a', 'x')]))
-      under.host.onFrame({ type: 'close', connection: 1 })
+      under.clients.onFrame({ type: 'close', connection: 1 })
       under.send(readsBody([GET]))
       under.connect(2)
       expect(await under.read([GET], 2)).toEqual([null])
@@ -141,7 +141,7 @@ describe('host: batches', () => {
     withHost(async (under) => {
       const message = new Uint8Array(0)
       const frame = { type: 'reply', connection: 1, batchId: 1, final: true, message } as const
-      expect(() => under.host.onFrame(frame)).toThrow(/a reply came from the coordinator/)
+      expect(() => under.clients.onFrame(frame)).toThrow(/a reply came from the coordinator/)
       await Promise.resolve()
     }))
 })
@@ -239,8 +239,8 @@ describe('host: shards', () => {
       const old = bodyOf({ kind: 'writes', firstSequence: 7, lowWater: 6 }, calls)
       const again = bodyOf({ kind: 'resends', sequences: [7, 8], lowWater: 6 }, calls)
       under.send(old)
-      under.host.onFrame({ type: 'close', connection: 1 })
-      under.host.onFrame({ type: 'open', connection: 2, clientId: 11 })
+      under.clients.onFrame({ type: 'close', connection: 1 })
+      under.clients.onFrame({ type: 'open', connection: 2, clientId: 11 })
       await under.answersTo(under.send(again, 2), 2)
       expect(under.host.measure().shards[0]).toMatchObject({ revision: 3 })
     }))

@@ -2,27 +2,22 @@
  * What a child hosts: its shards, the connections that talk to them, and the work that is shared
  * (taking writes in order, applying, expiring).
  */
-import type { Call } from '@kv/protocol'
-import { BatchBody, ERROR_RULES, KvError, shardOf } from '@kv/protocol'
+import type { BatchBody, Call } from '@kv/protocol'
+import { shardOf } from '@kv/protocol'
 import type { Logger } from 'pino'
 import type { ChildReport, Configuration, FromChild } from '../link/control.js'
-import type { DataLink, LinkFrame, LinkRequest } from '../link/data-link.js'
+import type { ReplyEnd } from '../link/data-link.js'
 import type { Clock } from '../shard/clock.js'
 import { monotonicClock } from '../shard/clock.js'
 import type { ReadableCopy } from '../shard/committed-reads.js'
 import type { Shard } from '../shard/shard.js'
 import { CommitFailed } from '../shard/state/commit-failure.js'
-import { BatchAnswers } from './batch-answers.js'
+import { Clients } from './clients.js'
 import { CommitRounds } from './commit-rounds.js'
-import { Connection } from './connection.js'
 import { OverlayBudget } from './overlay-budget.js'
-import { ReadLane } from './read-lane.js'
 import { Replicas } from './replicas.js'
 import { ReplicationDialer } from './replication-dialer.js'
 import { ReplicationServer } from './replication-server.js'
-import { failureMessage } from './reply.js'
-import { ReplyGate } from './reply-gate.js'
-import { WatchLane } from './watch-lane.js'
 import { WriteIntake } from './write-intake.js'
 
 const TICK_MS = 100
@@ -31,13 +26,6 @@ const PROGRESS_TICKS = 5
 /** How long the backups of a child that ends wait for the primaries they follow to be closed. */
 const PRIMARIES_PATIENCE_MS = 2_000
 const APPLY_FAILURE = 'could not apply writes to the state'
-
-interface Client {
-  readonly connection: Connection
-  readonly reads: ReadLane
-  /** From the first watch on. */
-  watches: WatchLane | undefined
-}
 
 export interface HostPorts {
   readonly configuration: Configuration
@@ -54,13 +42,12 @@ export class Host {
   readonly replicas: Replicas
   private readonly server: ReplicationServer
   private readonly dialer: ReplicationDialer
-  private readonly clients = new Map<number, Client>()
+  /** By link. */
+  private readonly clients: Clients[] = []
   private readonly budget: OverlayBudget
   private readonly rounds: CommitRounds
   private readonly writes: WriteIntake
-  private readonly replies: ReplyGate
   private readonly ticking: NodeJS.Timeout
-  private link: DataLink | undefined
   private closing: Promise<void> | undefined
   private ticks = 0
 
@@ -90,9 +77,6 @@ export class Host {
       refusal: () => this.budget.refusal,
       valueBytesMax,
       shardCount: this.configuration.shardCount,
-    })
-    this.replies = new ReplyGate((connection, answers) => {
-      for (const reply of answers.take()) this.send(connection, answers.batchId, reply)
     })
     this.server = this.newServer()
     this.dialer = this.newDialer()
@@ -155,9 +139,28 @@ export class Host {
     if (replicationAddress !== '') await this.server.listen(replicationAddress)
   }
 
-  /** Connects the data plane; its frames come to `onFrame`. */
-  attach(link: DataLink): void {
-    this.link = link
+  /** Takes in the clients that come by this link: its requests are theirs. */
+  attach(link: ReplyEnd): Clients {
+    const { childId, shardCount } = this.configuration
+    const clients = new Clients(link, {
+      childId,
+      shardCount,
+      logger: this.ports.logger,
+      now: () => this.clock.now(),
+      copyFor: (call, kind) => this.copyFor(call, kind),
+      primary: (shard) => this.replicas.primary(shard),
+      takeWrites: (batch) => {
+        this.writes.take(batch)
+        this.budget.onWrites()
+      },
+    })
+    this.clients.push(clients)
+    return clients
+  }
+
+  /** Everything that came with one turn has been taken. */
+  onChunkEnd(): void {
+    this.writes.flush()
   }
 
   private shardIdOf(call: Call): number {
@@ -187,161 +190,11 @@ export class Host {
     return topologyVersion < this.replicas.writableSince(shard.id) ? undefined : shard
   }
 
-  onFrame(frame: LinkFrame): void {
-    switch (frame.type) {
-      case 'batch':
-        this.onBatch(frame)
-        return
-      case 'window':
-        this.clients.get(frame.connection)?.connection.taken(frame.bytes)
-        return
-      case 'open':
-        this.openConnection(frame.connection, frame.clientId)
-        return
-      case 'watch':
-      case 'credit':
-      case 'unwatch':
-        this.onWatching(frame)
-        return
-      case 'close':
-        this.closeConnection(frame.connection)
-        return
-      case 'reply':
-      case 'event':
-        throw new Error(`data link: a ${frame.type} came from the coordinator`)
-    }
-  }
-
-  /** Everything that came with one read of the socket has been taken. */
-  onChunkEnd(): void {
-    this.writes.flush()
-  }
-
-  private openConnection(id: number, clientId: number): void {
-    const connection = new Connection(id, clientId)
-    const reads = new ReadLane(connection, {
-      copyFor: (call, kind) => this.copyFor(call, kind),
-      now: () => this.clock.now(),
-      send: (to, batchId, final, message) => {
-        this.send(to, batchId, { final, message })
-      },
-      onProtocolError: (to, batchId, error) => {
-        this.endBatch(to, batchId, error)
-      },
-    })
-    this.clients.set(id, { connection, reads, watches: undefined })
-  }
-
-  private closeConnection(id: number): void {
-    const client = this.clients.get(id)
-    client?.connection.close()
-    client?.watches?.close()
-    this.clients.delete(id)
-  }
-
-  private onWatching(frame: Extract<LinkRequest, { type: 'watch' | 'credit' | 'unwatch' }>): void {
-    const client = this.clients.get(frame.connection)
-    if (client === undefined) return
-    client.watches ??= this.newWatchLane(client.connection)
-    try {
-      client.watches[frame.type](frame.body)
-    } catch (error) {
-      this.endConnection(client.connection, error, (message) => {
-        this.sendEvent(client.connection, message)
-      })
-    }
-  }
-
-  private newWatchLane(connection: Connection): WatchLane {
-    const { childId: child, shardCount } = this.configuration
-    const lane = new WatchLane(connection, {
-      child,
-      shardCount,
-      shard: (id) => this.replicas.primary(id),
-      send: (message) => {
-        this.sendEvent(connection, message)
-      },
-    })
-    connection.onTaken = () => {
-      lane.onRoom()
-    }
-    return lane
-  }
-
-  private sendEvent(connection: Connection, message: Uint8Array): void {
-    if (connection.isClosed) return
-    connection.sent(message.length)
-    this.link?.event(connection.id, message)
-  }
-
-  private onBatch(frame: Extract<LinkRequest, { type: 'batch' }>): void {
-    const client = this.clients.get(frame.connection)
-    if (client === undefined) return
-    try {
-      const body = new BatchBody(frame.body)
-      if (body.isOfReads) client.reads.take({ id: frame.batchId, body })
-      else this.onWrites(client.connection, frame, body)
-    } catch (error) {
-      this.endBatch(client.connection, frame.batchId, error)
-    }
-  }
-
-  private onWrites(
-    connection: Connection,
-    frame: Extract<LinkRequest, { type: 'batch' }>,
-    body: BatchBody,
-  ): void {
-    const answers = new BatchAnswers(frame.batchId, body.callCount, () => {
-      this.replies.onAnswer(connection, answers)
-    })
-    this.writes.take({
-      body,
-      clientId: connection.clientId,
-      topologyVersion: frame.topologyVersion,
-      answers,
-      deadlineMs: this.clock.now() + frame.remainingMs,
-      onProtocolError: (error) => {
-        this.endBatch(connection, frame.batchId, error)
-      },
-    })
-    this.budget.onWrites()
-  }
-
-  private send(
-    connection: Connection,
-    batchId: number,
-    reply: { readonly final: boolean; readonly message: Uint8Array },
-  ): void {
-    if (connection.isClosed) return
-    connection.sent(reply.message.length)
-    this.link?.reply(connection.id, batchId, reply.final, reply.message)
-  }
-
-  private endConnection(
-    connection: Connection,
-    error: unknown,
-    send: (message: Uint8Array) => void,
-  ): void {
-    if (!(error instanceof KvError)) throw error
-    this.ports.logger.warn(
-      { client: connection.clientId, err: error },
-      'a client broke the protocol',
-    )
-    send(failureMessage(ERROR_RULES.PROTOCOL.wire, error.message))
-    this.closeConnection(connection.id)
-  }
-
-  private endBatch(connection: Connection, batchId: number, error: unknown): void {
-    this.endConnection(connection, error, (message) => {
-      this.send(connection, batchId, { final: true, message })
-    })
-  }
-
   private tick(): void {
     this.replicas.onTick()
     this.ticks += 1
     if (this.ticks % PROGRESS_TICKS === 0) {
-      for (const { watches } of this.clients.values()) watches?.tellProgress()
+      for (const clients of this.clients) clients.tellProgress()
     }
     this.budget.onTick()
     this.rounds.onTick()

@@ -42,7 +42,7 @@ async function configure(configuration: Configuration): Promise<void> {
   host = configured
   const link = new DataLink(new Socket({ fd: DATA_SOCKET_FD, readable: true, writable: true }), {
     onFrame: (frame) => {
-      configured.onFrame(frame)
+      clients.onFrame(frame)
     },
     onChunkEnd: () => {
       configured.onChunkEnd()
@@ -51,7 +51,7 @@ async function configure(configuration: Configuration): Promise<void> {
       void end()
     },
   })
-  configured.attach(link)
+  const clients = configured.attach(link)
   // The unforeseen must end the process: it is replaced.
   process.on('unhandledRejection', (reason) => {
     logger.fatal({ err: reason }, 'unhandled rejection')

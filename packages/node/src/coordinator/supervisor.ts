@@ -8,18 +8,19 @@
  */
 import type { Topology } from '@kv/protocol'
 import type { Logger } from 'pino'
+import type { JoinChild, Lane } from '../ingress/lane.js'
+import type { Relay } from '../ingress/relay.js'
 import type { ChildReport, Configuration, FromChild, ToChild } from '../link/control.js'
+import { DataLink } from '../link/data-link.js'
 import type { ChildExit, ForkChild, RunningChild } from './child-process.js'
 import { Heartbeat } from './heartbeat.js'
 import type { Places } from './instruction.js'
 import { instructionFor } from './instruction.js'
-import type { Lane } from '../ingress/lane.js'
 import type { NodeEvent, NodeState } from './node-state.js'
 import { carryOut, childOf, observe, shardOfState } from './node-state.js'
 import { plan } from './plan.js'
 import { identifyProcess } from './process-identity.js'
 import type { PulseSettings } from './pulse.js'
-import type { Relay } from '../ingress/relay.js'
 import { hostedCopy } from './shard-state.js'
 import type { Step } from './step.js'
 import { crashOf } from './suspects.js'
@@ -237,7 +238,8 @@ export class Supervisor {
 
   /** Makes a new process one of ours: its data socket, its time-out, its identity on disk. */
   private attend(child: number, process: RunningChild): void {
-    const lane = this.settings.relay.addLane(child, process.socket, (error) => {
+    const join: JoinChild = (handlers) => new DataLink(process.socket, handlers)
+    const lane = this.settings.relay.addLane(child, join, (error) => {
       const why = `its data socket has ended${error === undefined ? '' : `: ${error.message}`}`
       // Most often because the process has, and its exit is about to be seen.
       setTimeout(() => {

@@ -4,10 +4,8 @@
  * A lane belongs to a process, not to a child id: when the child is replaced a new lane takes over
  * and nothing of the old one can be mistaken for the new.
  */
-import type { Duplex } from 'node:stream'
 import type { Batch, Credit, Unwatch, Watch } from '@kv/protocol'
-import type { LinkEvent, LinkReply } from '../link/data-link.js'
-import { DataLink } from '../link/data-link.js'
+import type { LinkEvent, LinkHandlers, LinkReply, RequestEnd } from '../link/data-link.js'
 import type { Connection } from './connection.js'
 
 /** A child hears in steps of this size what a client has taken; it stops at 1 MiB untaken. */
@@ -15,6 +13,9 @@ const WINDOW_BYTES = 131_072
 
 /** How long the data socket of a process that has exited may stay open. */
 const END_PATIENCE_MS = 1_000
+
+/** Makes the link to a process, or to a host in this one. */
+export type JoinChild = (handlers: LinkHandlers) => RequestEnd
 
 export interface LaneListener {
   onReply(lane: Lane, reply: LinkReply): void
@@ -31,8 +32,7 @@ export class Lane {
   inFlightBytes = 0
   /** Whether batches may be sent: the child has started and is not on its way out. */
   isOpen = false
-  private readonly link: DataLink
-  private readonly socket: Duplex
+  private readonly link: RequestEnd
   /**
    * Connections the child has been told of (each is opened at its first batch), and the bytes of
    * replies to it that the child does not know to be taken.
@@ -43,16 +43,17 @@ export class Lane {
   private hasEnded = false
   private endTimer: NodeJS.Timeout | undefined
 
-  constructor(child: number, socket: Duplex, listener: LaneListener) {
+  constructor(child: number, join: JoinChild, listener: LaneListener) {
     this.child = child
-    this.socket = socket
-    this.link = new DataLink(socket, {
+    this.link = join({
       onFrame: (frame) => {
         if (frame.type === 'reply') listener.onReply(this, frame)
         else if (frame.type === 'event') listener.onEvent(this, frame)
         else throw new Error(`a child sent ${frame.type} on the data socket`)
       },
-      onChunkEnd: () => listener.onChunkEnd(),
+      onChunkEnd: () => {
+        listener.onChunkEnd()
+      },
       onEnd: (error) => {
         this.isOpen = false
         if (this.hasEnded) return
@@ -112,6 +113,8 @@ export class Lane {
     if (this.hasEnded) return
     this.link.end()
     // Somebody else may hold the other end open; nobody is there to write into it.
-    this.endTimer = setTimeout(() => this.socket.destroy(), END_PATIENCE_MS)
+    this.endTimer = setTimeout(() => {
+      this.link.destroy()
+    }, END_PATIENCE_MS)
   }
 }

@@ -15,7 +15,7 @@ import { DataLink } from '../link/data-link.js'
 import { CLIENT_ID_BLOCK, ClientIds } from './client-ids.js'
 import { PAUSE_BYTES } from './connection.js'
 import { Greeter } from './greeting.js'
-import type { Lane } from './lane.js'
+import type { JoinChild, Lane } from './lane.js'
 import { Relay } from './relay.js'
 import type { ClientListener, ClientSocket } from './websocket.js'
 
@@ -135,7 +135,8 @@ class FakeChild {
 
   constructor(id: number) {
     const [ours, theirs] = duplexPair({ allowHalfOpen: false })
-    this.lane = relay.addLane(id, ours, () => {
+    const join: JoinChild = (handlers) => new DataLink(ours, handlers)
+    this.lane = relay.addLane(id, join, () => {
       this.ends += 1
     })
     this.lane.isOpen = true

@@ -9,7 +9,6 @@
  *
  * This is the hot path: nothing here waits, and nothing is allocated per batch but its entry.
  */
-import type { Duplex } from 'node:stream'
 import type {
   Batch,
   ClientMessage,
@@ -35,6 +34,7 @@ import {
 import type { LinkEvent, LinkReply } from '../link/data-link.js'
 import { Connection } from './connection.js'
 import type { Greeter } from './greeting.js'
+import type { JoinChild } from './lane.js'
 import { Lane } from './lane.js'
 import type { ClientListener, ClientSocket } from './websocket.js'
 
@@ -113,8 +113,8 @@ export class Relay {
   }
 
   /** A new process of the child. Batches go there once the lane is open. */
-  addLane(child: number, socket: Duplex, onEnd: (error: Error | undefined) => void): Lane {
-    const lane = new Lane(child, socket, {
+  addLane(child: number, join: JoinChild, onEnd: (error: Error | undefined) => void): Lane {
+    const lane = new Lane(child, join, {
       onReply: (from, reply) => this.onReply(from, reply),
       onEvent: (from, event) => this.onEvent(from, event),
       onChunkEnd: () => this.uncork(),

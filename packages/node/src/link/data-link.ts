@@ -83,23 +83,52 @@ export interface LinkReply {
 
 export type LinkFrame = LinkRequest | LinkReply | LinkEvent
 
+/** What the side of the clients says. */
+export interface RequestEnd {
+  /** Bytes accepted for sending and not yet taken by the system. */
+  readonly bufferedBytes: number
+  open(connection: number, clientId: number): void
+  close(connection: number): void
+  window(connection: number, bytes: number): void
+  batch(
+    connection: number,
+    batch: {
+      readonly id: number
+      readonly topologyVersion: number
+      readonly remainingMs: number
+      readonly body: Uint8Array
+    },
+  ): void
+  /** Hands on what a client says about its watches. */
+  watching(type: 'watch' | 'credit' | 'unwatch', connection: number, body: Uint8Array): void
+  /** Lets what was written leave, then ends this side. */
+  end(): void
+  /** Ends both sides at once; what was written may be lost. */
+  destroy(): void
+}
+
+/** What the host of the shards says. */
+export interface ReplyEnd {
+  event(connection: number, message: Uint8Array): void
+  reply(connection: number, batchId: number, final: boolean, message: Uint8Array): void
+}
+
+export interface LinkHandlers {
+  readonly onFrame: (frame: LinkFrame) => void
+  readonly onChunkEnd?: () => void
+  /** The other end is gone, or sent what is no frame. */
+  readonly onEnd: (error?: Error) => void
+}
+
 /**
  * One end of the link. Frames written in one turn of the event loop leave in one system call.
  * `onFrame` is called for each frame received, in order; `onChunkEnd` after the last frame of
  * what one read of the socket brought: the moment to act on all of them together.
  */
-export class DataLink {
+export class DataLink implements RequestEnd, ReplyEnd {
   private readonly socket: FrameSocket
 
-  constructor(
-    socket: Duplex,
-    handlers: {
-      readonly onFrame: (frame: LinkFrame) => void
-      readonly onChunkEnd?: () => void
-      /** The other end is gone, or sent what is no frame. */
-      readonly onEnd: (error?: Error) => void
-    },
-  ) {
+  constructor(socket: Duplex, handlers: LinkHandlers) {
     const { onFrame, onChunkEnd = (): void => {}, onEnd } = handlers
     this.socket = new FrameSocket(socket, {
       name: 'data link',
@@ -112,7 +141,6 @@ export class DataLink {
     })
   }
 
-  /** Bytes accepted for sending and not yet taken by the system. */
   get bufferedBytes(): number {
     return this.socket.bufferedBytes
   }
@@ -133,15 +161,7 @@ export class DataLink {
     this.socket.write(header)
   }
 
-  batch(
-    connection: number,
-    batch: {
-      readonly id: number
-      readonly topologyVersion: number
-      readonly remainingMs: number
-      readonly body: Uint8Array
-    },
-  ): void {
+  batch(connection: number, batch: Parameters<RequestEnd['batch']>[1]): void {
     const header = frameHeader(BATCH, connection, 20, batch.body.length)
     header.writeDoubleLE(batch.id, FRAME_HEADER_BYTES)
     header.writeDoubleLE(batch.topologyVersion, FRAME_HEADER_BYTES + 8)
@@ -149,7 +169,6 @@ export class DataLink {
     this.socket.write(header, batch.body)
   }
 
-  /** Hands on what a client says about its watches. */
   watching(type: 'watch' | 'credit' | 'unwatch', connection: number, body: Uint8Array): void {
     this.socket.write(frameHeader(WATCH_TYPES[type], connection, 0, body.length), body)
   }
@@ -165,9 +184,12 @@ export class DataLink {
     this.socket.write(header, message)
   }
 
-  /** Lets what was written leave, then ends this side. */
   end(): void {
     this.socket.end()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
   }
 }
 

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import type { Call } from '@kv/protocol'
 import { pino } from 'pino'
 import type { Configuration, FromChild } from '../../link/control.js'
-import type { DataLink } from '../../link/data-link.js'
+import type { ReplyEnd } from '../../link/data-link.js'
+import type { Clients } from '../clients.js'
 import { Host } from '../host.js'
 import type { ReadReply } from './batches.js'
 import { gather, readReply, readsBody, writesBody } from './batches.js'
@@ -47,6 +48,7 @@ export function configurationOf(settings: HostSettings = {}): Configuration {
 
 export class HostUnderTest {
   readonly host: Host
+  readonly clients: Clients
   readonly reports: FromChild[] = []
   /** What the host says goes here, too. */
   onReport: (message: FromChild) => void = () => undefined
@@ -67,12 +69,12 @@ export class HostUnderTest {
       endProcess: (reason) => void this.ends.push(reason),
       configuration: configurationOf(settings),
     })
-    const link: Pick<DataLink, 'reply'> = {
+    const link: Pick<ReplyEnd, 'reply'> = {
       reply: (connection, batchId, final, message) => {
         this.sent.push({ connection, batchId, final, message: Buffer.from(message) })
       },
     }
-    this.host.attach(link as DataLink)
+    this.clients = this.host.attach(link as ReplyEnd)
   }
 
   /** By which batches are routed, and with which shards are opened. */
@@ -100,7 +102,7 @@ export class HostUnderTest {
   }
 
   connect(connection: number = 1): void {
-    this.host.onFrame({ type: 'open', connection, clientId: 10 + connection })
+    this.clients.onFrame({ type: 'open', connection, clientId: 10 + connection })
   }
 
   /** Sends a batch and resolves with its answers. */
@@ -117,7 +119,7 @@ export class HostUnderTest {
   /** Returns the batch's id. */
   send(body: Uint8Array, connection: number = 1, remainingMs: number = 20_000): number {
     const batchId = this.nextBatchId++
-    this.host.onFrame({
+    this.clients.onFrame({
       type: 'batch',
       connection,
       batchId,
