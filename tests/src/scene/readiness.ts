@@ -7,8 +7,8 @@ export interface Readiness {
   readonly missing: readonly { readonly shard: number; readonly reason: string }[]
 }
 
-export async function readinessOf(url: string): Promise<Readiness> {
-  const response = await fetch(`${httpOf(url)}/readyz`)
+export async function readinessOf(url: string, signal?: AbortSignal): Promise<Readiness> {
+  const response = await fetch(`${httpOf(url)}/readyz`, signal === undefined ? {} : { signal })
   const body = (await response.json()) as Omit<Readiness, 'status'>
   return { status: response.status, ...body }
 }

@@ -19,7 +19,9 @@ let host: Host | undefined
 let isEnding = false
 
 function report(message: FromChild): void {
-  if (process.connected) process.send?.(message)
+  // A parent that has just been killed is heard of by `disconnect`, and this ends in good order: an
+  // error that nobody takes would end it in the middle of what it acknowledged.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
 }
 
 async function configure(configuration: Configuration): Promise<void> {

@@ -8,6 +8,7 @@ import { DiskFaults } from '../disk/disk-faults.js'
 import { installFailpoints } from '../failpoints/install.js'
 import { Trigger } from '../failpoints/trigger.js'
 import { installFileLayer, installTopologyFileLayer } from './file-layer.js'
+import { forgetCrashLoops } from './no-crash-loop.js'
 import { roleOfProcess } from './role.js'
 
 const role = roleOfProcess()
@@ -20,7 +21,10 @@ if (role !== undefined && control !== undefined) {
   // A call that fails never reaches the point after it.
   const interceptors = [intercepting, disk.interceptor]
   if (role === 'child') await installFileLayer(interceptors)
-  else installTopologyFileLayer(interceptors)
+  else {
+    installTopologyFileLayer(interceptors)
+    await forgetCrashLoops()
+  }
 }
 if (role !== undefined && canary !== undefined) {
   const found = CANARIES[canary]

@@ -12,6 +12,10 @@ import type { NodeUnderFault } from './node-under-fault.js'
 import { nextFault, type Fault } from './schedule.js'
 import type { TcpProxy } from './tcp-proxy.js'
 
+/** How long shards may be without a primary before the next fault comes all the same. */
+const PATIENCE_MS = 5_000
+const POLL_MS = 20
+
 export interface NemesisPorts {
   readonly node: NodeUnderFault
   readonly proxy: TcpProxy
@@ -43,7 +47,8 @@ export class Nemesis {
   async run(): Promise<void> {
     const { random, gapMsMax, kinds, onFault } = this.ports
     while (!this.isEnding) {
-      const { afterMs, fault } = nextFault(random, gapMsMax, kinds)
+      const { afterMs, isPatient, fault } = nextFault(random, gapMsMax, kinds)
+      if (isPatient) await this.untilServed()
       await delay(afterMs, undefined, { signal: this.ending.signal }).catch(() => undefined)
       if (this.isEnding) break
       this.ports.node.assertAlive()
@@ -61,6 +66,15 @@ export class Nemesis {
 
   private get isEnding(): boolean {
     return this.ending.signal.aborted
+  }
+
+  /** Resolves when every shard is served, or when that has taken long enough. */
+  private async untilServed(): Promise<void> {
+    const giveUpAt = performance.now() + PATIENCE_MS
+    while (!this.isEnding && performance.now() < giveUpAt) {
+      if (await this.ports.node.isServing()) return
+      await delay(POLL_MS)
+    }
   }
 
   private async inflict(fault: Fault): Promise<void> {

@@ -9,6 +9,7 @@ import type { SeededRandom } from '../../load/seeded-random.js'
 import type { ServeOptions } from '../../scene/node-process.js'
 import { NodeProcess } from '../../scene/node-process.js'
 import { isRunning, killNow, untilGone } from '../../scene/process-table.js'
+import { readinessOf } from '../../scene/readiness.js'
 import type { Deed, Fired } from '../failpoints/trigger.js'
 import type { Role } from '../inside/role.js'
 
@@ -30,6 +31,7 @@ export interface FaultCounts {
 }
 
 const GONE_PATIENCE_MS = 15_000
+const READINESS_MS = 1_000
 
 export class NodeUnderFault {
   readonly counts: FaultCounts = { kills: 0, coordinatorKills: 0, stops: 0, starts: 0 }
@@ -174,6 +176,17 @@ export class NodeUnderFault {
   get isRunning(): boolean {
     // By the system's word: its exit is heard of a moment after it has ended.
     return this.node !== undefined && isRunning(this.node.pid)
+  }
+
+  /** By its own word. One that is stopped or gone does not say so. */
+  async isServing(): Promise<boolean> {
+    if (!this.isRunning || this.url === '') return false
+    try {
+      const { ready } = await readinessOf(this.url, AbortSignal.timeout(READINESS_MS))
+      return ready
+    } catch {
+      return false
+    }
   }
 
   get coordinatorPid(): number {

@@ -27,8 +27,10 @@ export type Fault =
   | { readonly type: 'fill'; readonly ms: number; readonly leftBytes: number }
 
 export interface Planned {
-  /** Since the fault before. */
+  /** Since the fault before, or since what it brought about is over. */
   readonly afterMs: number
+  /** Whether it comes only when every shard is served again: what is never up is never hit at work. */
+  readonly isPatient: boolean
   readonly fault: Fault
 }
 
@@ -97,6 +99,9 @@ function diskEffect(random: SeededRandom): DiskEffect {
   }
 }
 
+/** One fault in so many comes into what the one before has left. */
+const IMPATIENT_ONE_IN = 4
+
 /** `kinds`: those that may come; all if it is left out. */
 export function nextFault(
   random: SeededRandom,
@@ -104,10 +109,11 @@ export function nextFault(
   kinds?: readonly string[],
 ): Planned {
   const afterMs = 50 + random.below(gapMsMax)
+  const isPatient = random.below(IMPATIENT_ONE_IN) !== 0
   const total = WEIGHTS.reduce((sum, [weight]) => sum + weight, 0)
   for (;;) {
     const fault = faultAt(random, random.below(total))
-    if (kinds === undefined || kinds.includes(fault.type)) return { afterMs, fault }
+    if (kinds === undefined || kinds.includes(fault.type)) return { afterMs, isPatient, fault }
   }
 }
 

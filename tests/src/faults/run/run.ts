@@ -58,8 +58,12 @@ export async function run(
     environment: environmentWith({ canary, control }),
   })
   const proxy = await TcpProxy.start(port)
-  const clients = Array.from({ length: settings.clients }, () => clientOf(proxy.url))
-  const direct = clientOf(`kv://127.0.0.1:${port}`)
+  const directUrl = `kv://127.0.0.1:${port}`
+  // Half of them have nothing between: the load goes on while lines are held or slow.
+  const clients = Array.from({ length: settings.clients }, (_, index) =>
+    clientOf(index % 2 === 0 ? proxy.url : directUrl),
+  )
+  const direct = clientOf(directUrl)
   const watchers = [direct, clientOf(proxy.url)]
   // Nothing of it is left running, also when somebody has seen enough.
   const onSignal = (): void => {

@@ -46,7 +46,7 @@ export const USAGE = `pnpm faults [options]
   --children <n>    shard children (default 3)
   --shards <n>      (default 8)
   --clients <n>     (default 16)
-  --cells <n>       groups of keys worked on at a time (default 128)
+  --cells <n>       groups of keys worked on at a time (default 512, with --failpoints 64)
   --lanes <n>       calls under way for each (default 8)
   --gap <ms>        longest time between two faults (default 1500)
   --replicas <n>    copies of each shard (default 1)
@@ -74,7 +74,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       children: { type: 'string', default: '3' },
       shards: { type: 'string', default: '8' },
       clients: { type: 'string', default: '16' },
-      cells: { type: 'string', default: '128' },
+      cells: { type: 'string' },
       lanes: { type: 'string', default: '8' },
       gap: { type: 'string', default: '1500' },
       replicas: { type: 'string', default: '1' },
@@ -97,7 +97,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     children: whole('children', values.children),
     shards: whole('shards', values.shards),
     clients: whole('clients', values.clients),
-    cells: whole('cells', values.cells),
+    cells: whole('cells', values.cells ?? String(cellsOf(values))),
     lanesPerCell: whole('lanes', values.lanes),
     operationsPerKeys: 240,
     gapMsMax: whole('gap', values.gap),
@@ -118,6 +118,11 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     log: values.log,
     json: values.json,
   }
+}
+
+/** With long values, as a walk has them, few calls fill a log. */
+function cellsOf({ failpoints }: { readonly failpoints?: string | undefined }): number {
+  return failpoints === undefined ? 512 : 64
 }
 
 function whole(name: string, text: string): number {
