@@ -13,7 +13,8 @@ describe('config', () => {
       lostVolumes: [],
       host: '127.0.0.1',
       port: 7400,
-      children: availableParallelism(),
+      children: undefined,
+      usualChildren: availableParallelism(),
       shards: undefined,
       newShards: defaultShards(availableParallelism()),
       replicationFactor: undefined,
@@ -81,7 +82,7 @@ describe('config', () => {
   test('more copies than cores → as many children as copies', () => {
     const copies = Math.min(16, availableParallelism() + 1)
     const settings = resolveOptions({ dataDir: DATA_DIR, replicationFactor: copies })
-    expect(settings.children).toBeGreaterThanOrEqual(copies)
+    expect(settings.usualChildren).toBeGreaterThanOrEqual(copies)
   })
 
   const wrongVolumes: [string, object, string][] = [

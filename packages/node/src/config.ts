@@ -53,7 +53,10 @@ export interface NodeOptions {
   readonly host?: string | undefined
   /** 7400 by default; 0 for any free port. */
   readonly port?: number | undefined
-  /** Shard children to run, at least as many as copies; one per core by default. */
+  /**
+   * Shard children to run, at least as many as copies; one per core by default. A node that was scaled
+   * keeps what it was scaled to as long as it is started with the same number here, or without one.
+   */
   readonly children?: number | undefined
   /**
    * A power of two, fixed when the data directory is created. Default: what the directory has; for
@@ -124,7 +127,10 @@ export interface NodeSettings {
   readonly lostVolumes: readonly number[]
   readonly host: string
   readonly port: number
-  readonly children: number
+  /** What was asked for; `undefined` if nothing was. */
+  readonly children: number | undefined
+  /** For a node that was never scaled. */
+  readonly usualChildren: number
   /** What was asked for; `undefined` if the directory decides. */
   readonly shards: number | undefined
   /** For a new directory. */
@@ -177,16 +183,18 @@ export function resolveOptions(options: NodeOptions): NodeSettings {
   const shards = options.shards === undefined ? undefined : resolveShards(options.shards)
   const volumes = resolveVolumes(options)
   const { replicationFactor, minInSync } = resolveCopies(options)
-  const children = options.children ?? Math.max(cores, replicationFactor ?? 1)
+  const usualChildren = Math.max(cores, replicationFactor ?? 1)
+  const { children } = options
   if (replicationFactor !== undefined) {
-    assertRoomForCopies(replicationFactor, volumes.length, children)
+    assertRoomForCopies(replicationFactor, volumes.length, children ?? usualChildren)
   }
   return {
     volumes,
     lostVolumes: resolveLostVolumes(options.lostVolumes ?? [], volumes),
     host,
     port: integer('port', options.port ?? DEFAULT_PORT, 0, 65_535),
-    children: integer('children', children, 1, CHILDREN_MAX),
+    children: children === undefined ? undefined : integer('children', children, 1, CHILDREN_MAX),
+    usualChildren,
     shards,
     newShards: shards ?? defaultShards(cores),
     replicationFactor,

@@ -30,6 +30,14 @@ export interface KvNode extends AsyncDisposable {
   topology(): NodeTopology
   /** Asks every child. Rates are since the last time somebody asked. */
   stats(): Promise<NodeStats>
+  /**
+   * Adds or removes children while the node serves, and resolves when nothing is left to move. It
+   * outlives restarts; see the option `children`. A later call with another number wins: the former
+   * one rejects with `CONFLICT`. A number that the copies and shards don't allow is a `TypeError`.
+   * Rejects with `UNAVAILABLE` if new children keep ending, with `CLOSED` if the node is closed; both
+   * mean that it goes on, now or at the next start.
+   */
+  scale(children: number): Promise<void>
   /** Returns the function that takes the listener off. */
   on<Name extends keyof NodeEvents>(
     event: Name,
@@ -67,6 +75,7 @@ export async function startNode(options: NodeOptions): Promise<KvNode> {
     port: coordinator.port,
     topology: () => coordinator.topology(),
     stats: () => coordinator.stats(),
+    scale: (children) => coordinator.scale(children),
     on: (event, listener) => {
       events.on(event, listener)
       return () => {

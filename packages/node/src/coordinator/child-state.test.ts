@@ -6,7 +6,10 @@ import {
   becomeAbsent,
   becomeEnding,
   becomeReady,
+  becomeRetiring,
   becomeStarting,
+  joiningChild,
+  withLeaving,
   withProcess,
 } from './child-state.js'
 
@@ -16,6 +19,7 @@ const EDGES = {
   starting: becomeStarting,
   process: (child: ChildState) => withProcess(child, PROCESS),
   ready: (child: ChildState) => becomeReady(child, 5),
+  retiring: (child: ChildState) => becomeRetiring({ ...child, isLeaving: true }),
   ending: becomeEnding,
   absent: (child: ChildState) => becomeAbsent(child, 10, 0),
 }
@@ -28,6 +32,7 @@ const TABLE: Record<ChildPhase, Record<Edge, ChildPhase | 'illegal'>> = {
     starting: 'starting',
     process: 'illegal',
     ready: 'illegal',
+    retiring: 'illegal',
     ending: 'illegal',
     absent: 'illegal',
   },
@@ -35,6 +40,7 @@ const TABLE: Record<ChildPhase, Record<Edge, ChildPhase | 'illegal'>> = {
     starting: 'illegal',
     process: 'starting',
     ready: 'ready',
+    retiring: 'illegal',
     ending: 'ending',
     absent: 'absent',
   },
@@ -42,6 +48,15 @@ const TABLE: Record<ChildPhase, Record<Edge, ChildPhase | 'illegal'>> = {
     starting: 'illegal',
     process: 'ready',
     ready: 'illegal',
+    retiring: 'retiring',
+    ending: 'ending',
+    absent: 'absent',
+  },
+  retiring: {
+    starting: 'illegal',
+    process: 'retiring',
+    ready: 'illegal',
+    retiring: 'illegal',
     ending: 'ending',
     absent: 'absent',
   },
@@ -49,6 +64,7 @@ const TABLE: Record<ChildPhase, Record<Edge, ChildPhase | 'illegal'>> = {
     starting: 'illegal',
     process: 'ending',
     ready: 'illegal',
+    retiring: 'illegal',
     ending: 'ending',
     absent: 'absent',
   },
@@ -78,6 +94,17 @@ describe('child state', () => {
     const absent = becomeAbsent(ready, 10, 0)
     expect(absent).not.toHaveProperty('process')
     expect(absent).toMatchObject({ isExpected: false, failures: 1, forkAtMs: 10 })
+  })
+
+  test('it was told to end, and has → no failure: it may come back at once', () => {
+    const ready = becomeReady(becomeStarting(joiningChild(3)), 5)
+    const retiring = becomeRetiring(withLeaving(ready, true))
+    expect(becomeAbsent(retiring, 10, 0)).toEqual({ ...joiningChild(3), isLeaving: true })
+  })
+
+  test('a child that is wanted → is not told to end', () => {
+    const ready = becomeReady(becomeStarting(joiningChild(3)), 5)
+    expect(() => becomeRetiring(ready)).toThrow('retiring')
   })
 
   test('ends in a row → growing pauses; after a minute of health → from the beginning', () => {

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { duplexPair } from 'node:stream'
 import type { ClientMessage, NodeMessage } from '@kv/protocol'
 import {
   CLOSE_CODES,
@@ -15,87 +14,14 @@ import {
 } from '@kv/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import type { FromChild, ToChild } from '../link/control.js'
-import { DataLink } from '../link/data-link.js'
 import type { ChildListener, RunningChild } from './child-process.js'
 import type { CoordinatorSettings } from './coordinator.js'
 import { PLAIN_SETTINGS } from './testing/plain-settings.js'
+import { PlayedChild } from './testing/played-child.js'
 import { Coordinator } from './coordinator.js'
 
 const SHARDS = 16
 const BODY = Uint8Array.of(1, 2, 3)
-
-/** Opens what it is told to, backs what it is told to and echoes batches, unless it is mute. */
-class PlayedChild implements RunningChild {
-  readonly pid = process.pid
-  readonly socket
-  isMute = false
-  private readonly listener: ChildListener
-  private readonly link: DataLink
-
-  constructor(listener: ChildListener) {
-    this.listener = listener
-    const [ours, theirs] = duplexPair({ allowHalfOpen: false })
-    this.socket = ours
-    this.link = new DataLink(theirs, {
-      onFrame: (frame) => {
-        if (frame.type !== 'batch' || this.isMute) return
-        const { batchId, body } = frame
-        const reply = encodeMessage({ type: 'reply', batchId, final: true, body })
-        this.link.reply(frame.connection, batchId, true, reply)
-      },
-      onEnd: () => {},
-    })
-  }
-
-  send(message: ToChild): void {
-    switch (message.type) {
-      case 'configure':
-        this.says({ type: 'started' })
-        return
-      case 'open': {
-        const { shard, hosting, epoch } = message.place
-        this.says({ type: 'opened', shard, hosting, epoch })
-        return
-      }
-      case 'back': {
-        const { shard, hosting } = message.place
-        this.says({ type: 'backing', shard, hosting })
-        return
-      }
-      case 'release':
-        this.says({ ...message, type: 'released' })
-        return
-      case 'ping':
-        this.says({ type: 'pong', nonce: message.nonce })
-        return
-      case 'report': {
-        const report = { rssBytes: 1, heapBytes: 1, cpuMs: 1, shards: [], copies: [] }
-        this.says({ type: 'report', nonce: message.nonce, report })
-        return
-      }
-      case 'inSync':
-        return
-      case 'stop':
-        this.ends(0)
-    }
-  }
-
-  kill(): void {
-    this.ends(null)
-  }
-
-  ends(code: number | null): void {
-    setImmediate(() => {
-      this.socket.destroy()
-      this.listener.onExit({ code, signal: code === null ? 'SIGKILL' : null })
-    })
-  }
-
-  private says(message: FromChild): void {
-    setImmediate(() => this.listener.onMessage(message))
-  }
-}
 
 /** A client on a real WebSocket. */
 class Client {

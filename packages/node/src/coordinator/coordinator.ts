@@ -17,23 +17,25 @@ import { tokenCheck } from '../ingress/token.js'
 import { WebSocketPort } from '../ingress/websocket.js'
 import type { ClockReading, Configuration } from '../link/control.js'
 import type { ChildExit, ForkChild } from './child-process.js'
-import { absentChild } from './child-state.js'
+import { assertScale } from './child-count.js'
 import type { CopyState } from './copy-state.js'
 import type { DataDirectory } from './data-directory.js'
-import { openDataDirectory } from './data-directory.js'
 import type { Failover } from './failover-watch.js'
 import { FailoverWatch } from './failover-watch.js'
 import { createHttpServer, listen } from './http.js'
 import type { NodeState } from './node-state.js'
-import { firstTopology } from './node-state.js'
 import type { NodeTopology } from './operator-topology.js'
 import { missingShards, operatorTopology } from './operator-topology.js'
-import { RunDirectory } from './run-directory.js'
+import type { Possessions } from './possessions.js'
+import { firstState, takePossession } from './possessions.js'
+import type { RunDirectory } from './run-directory.js'
+import { Scaling } from './scaling.js'
 import type { StartOutcome } from './start-outcome.js'
 import { startOutcome } from './start-outcome.js'
-import { recordOf, restoreShards } from './state-record.js'
+import { recordOf } from './state-record.js'
 import type { NodeStats } from './statistics.js'
 import { Statistics } from './statistics.js'
+import type { StoredScale } from './stored-records.js'
 import { Supervisor } from './supervisor.js'
 import { copyDirectory } from './topology-store.js'
 
@@ -49,16 +51,14 @@ const STOP_PATIENCE_MS = 4_500
 const GOODBYE_PATIENCE_MS = 1_000
 const POLL_MS = 10
 
-/** Versions one coordinator may use up; the next begins above them without having to know. */
-const TOPOLOGIES_PER_INCARNATION = 2 ** 24
-
 export interface CoordinatorSettings {
   readonly volumes: readonly string[]
   /** Indices of `volumes`. */
   readonly lostVolumes: readonly number[]
   readonly host: string
   readonly port: number
-  readonly children: number
+  readonly children: number | undefined
+  readonly usualChildren: number
   readonly shards: number | undefined
   readonly newShards: number
   readonly replicationFactor: number | undefined
@@ -99,6 +99,8 @@ export class Coordinator {
   private readonly sockets = new WebSocketPort()
   private readonly clock: ClockReading
   private readonly sweepTimer: NodeJS.Timeout
+  private readonly scaling = new Scaling()
+  private scaled: StoredScale | undefined
   private lastRecord = ''
   private measuring: Promise<NodeStats> | undefined
   private isClosing = false
@@ -116,6 +118,7 @@ export class Coordinator {
     this.runDirectory = runDirectory
     this.listener = listener
     this.clock = { wallMs: Date.now(), monotonicNs: process.hrtime.bigint().toString() }
+    this.scaled = directory.store.stored.scaled
     const state = firstState(directory, settings)
     this.failovers = new FailoverWatch(state.published)
     this.relay = this.createRelay(state)
@@ -155,6 +158,26 @@ export class Coordinator {
     return operatorTopology(this.supervisor.state, (shard, copy) => this.directoryOf(shard, copy))
   }
 
+  /**
+   * The node is to have so many children; resolves when nothing is left to move. `onAccepted` is called
+   * once that is on disk: from then on it is done, by the next coordinator if not by this one.
+   */
+  async scale(children: number, onAccepted?: () => void): Promise<void> {
+    const { copies } = this.directory
+    assertScale(children, { copies, shards: this.shardCount })
+    if (this.isClosing) {
+      throw new KvError('CLOSED', 'the node is closed', { outcome: 'not-applied' })
+    }
+    this.scaled = { asked: this.settings.children ?? 0, children }
+    const settled = this.scaling.wait(children)
+    // Whoever waits hears of it below; meanwhile nobody does.
+    settled.catch(() => {})
+    this.supervisor.scale(children)
+    await this.persist(this.supervisor.state)
+    onAccepted?.()
+    await settled
+  }
+
   /** Callers at the same time share one answer: a child has at most one report to write. */
   stats(): Promise<NodeStats> {
     this.measuring ??= this.measure().finally(() => {
@@ -166,6 +189,7 @@ export class Coordinator {
   /** Answers what is in flight, ends the children, gives the directory free. Under 10 s. */
   async close(): Promise<void> {
     this.isClosing = true
+    this.scaling.end()
     this.server.close()
     this.relay.drain()
     await until(() => this.relay.pendingBatches === 0, DRAIN_PATIENCE_MS)
@@ -307,7 +331,7 @@ export class Coordinator {
   }
 
   private async persist(state: NodeState): Promise<void> {
-    const record = recordOf(state)
+    const record = { ...recordOf(state), scaled: this.scaled }
     const text = JSON.stringify(record)
     if (text === this.lastRecord) return
     await this.directory.store.update(record)
@@ -330,6 +354,7 @@ export class Coordinator {
   }
 
   private onChange(): void {
+    this.scaling.onChange(this.supervisor.state, performance.now())
     const outcome = startOutcome(this.supervisor.state)
     if (outcome.type !== 'pending') this.onOutcome(outcome)
   }
@@ -340,39 +365,6 @@ export class Coordinator {
   } {
     const missing = missingShards(this.supervisor.state)
     return { isReady: !this.isClosing && missing.length === 0, missing }
-  }
-}
-
-/** What a coordinator has for itself, for as long as it lives. */
-interface Possessions {
-  readonly directory: DataDirectory
-  readonly runDirectory: RunDirectory | undefined
-}
-
-async function takePossession(settings: CoordinatorSettings): Promise<Possessions> {
-  const directory = await openDataDirectory(settings)
-  if (directory.copies === 1) return { directory, runDirectory: undefined }
-  try {
-    const { clusterId } = directory.store.identity
-    const identity = [clusterId, ...settings.volumes].join('\0')
-    return { directory, runDirectory: await RunDirectory.open(identity) }
-  } catch (error) {
-    await directory.lock.release()
-    throw error
-  }
-}
-
-function firstState(directory: DataDirectory, settings: CoordinatorSettings): NodeState {
-  const { copies, minInSync } = directory
-  const { stored } = directory.store
-  const { volumes, lostVolumes, children } = settings
-  const shards = restoreShards(stored, { copies, volumeCount: volumes.length, lostVolumes })
-  const version = stored.incarnation * TOPOLOGIES_PER_INCARNATION
-  return {
-    minInSync,
-    shards,
-    children: Array.from({ length: children }, (_, index) => absentChild(index + 1)),
-    published: firstTopology(version, shards),
   }
 }
 

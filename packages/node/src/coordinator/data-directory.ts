@@ -6,6 +6,7 @@ import fs from 'node:fs/promises'
 import { KvError } from '@kv/protocol'
 import type { Logger } from 'pino'
 import { CLIENT_ID_BLOCK } from '../ingress/client-ids.js'
+import { childCountAtStart } from './child-count.js'
 import { assertRoomForCopies, defaultMinInSync } from './copies.js'
 import type { DirectoryLock } from './directory-lock.js'
 import { lockDirectory } from './directory-lock.js'
@@ -20,12 +21,17 @@ export interface DataDirectory {
   /** Copies of every shard. */
   readonly copies: number
   readonly minInSync: number
+  /** Children to begin with. */
+  readonly children: number
 }
 
 export interface DirectoryRequest {
   readonly volumes: readonly string[]
   readonly lostVolumes: readonly number[]
-  readonly children: number
+  /** What was asked for; `undefined` if nothing was. */
+  readonly children: number | undefined
+  /** For a node that was never scaled. */
+  readonly usualChildren: number
   /** What was asked for; `undefined` if the directory decides. */
   readonly shards: number | undefined
   /** For a new directory. */
@@ -80,24 +86,26 @@ async function openStore(request: DirectoryRequest): Promise<Omit<DataDirectory,
       onWell: (volume) => log.info({ volume }, `${volume} can be written again`),
     },
   })
-  const { copies, minInSync } = judge(request, store)
-  const { processes, incarnation, clientIdsEnd } = store.stored
+  const { copies, minInSync, children } = judge(request, store)
+  const { processes, incarnation, clientIdsEnd, scaled } = store.stored
   const killed = await endLeftovers(processes)
   if (killed > 0) log.warn({ killed }, 'children of a former coordinator had to be killed')
   await store.update({
     incarnation: incarnation + 1,
     clientIdsEnd: clientIdsEnd + CLIENT_ID_BLOCK,
     processes: [],
+    // Another `children` than that with which it was scaled counts for good.
+    scaled: scaled?.asked === (request.children ?? 0) ? scaled : undefined,
   })
-  return { store, firstClientId: clientIdsEnd, copies, minInSync }
+  return { store, firstClientId: clientIdsEnd, copies, minInSync, children }
 }
 
 /** Throws a `TypeError` if the directory can't be used as it was asked for. */
 function judge(
   request: DirectoryRequest,
   store: TopologyStore,
-): { readonly copies: number; readonly minInSync: number } {
-  const { volumes, children, shards } = request
+): Pick<DataDirectory, 'copies' | 'minInSync' | 'children'> {
+  const { volumes, shards, children: asked, usualChildren: usual } = request
   const { shardCount } = store.identity
   const found = store.stored.shards[0]?.copies.length ?? 1
   const where = volumes.join(', ')
@@ -112,12 +120,13 @@ function judge(
       `replicationFactor is ${copies}, but ${where} keeps ${found} copies, and that can only grow`,
     )
   }
+  const children = childCountAtStart({ asked, usual, copies }, store.stored.scaled)
   assertRoomForCopies(copies, volumes.length, children)
   const minInSync = request.minInSync ?? defaultMinInSync(copies)
   if (minInSync > copies) {
     throw new TypeError(`minInSync is ${minInSync}, but there are ${copies} copies`)
   }
-  return { copies, minInSync }
+  return { copies, minInSync, children }
 }
 
 /** Errors of the system say what failed, not what for. */

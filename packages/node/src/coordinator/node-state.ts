@@ -13,7 +13,10 @@ import {
   becomeAbsent,
   becomeEnding,
   becomeReady,
+  becomeRetiring,
   becomeStarting,
+  joiningChild,
+  withLeaving,
   withProcess,
 } from './child-state.js'
 import type { CopyState, Failure } from './copy-state.js'
@@ -48,7 +51,7 @@ export interface NodeState {
   readonly minInSync: number
   /** By shard id. */
   readonly shards: readonly ShardState[]
-  /** In the order of their ids, which begin at 1. */
+  /** In the order of their ids, which begin at 1. Those that are leaving come last. */
   readonly children: readonly ChildState[]
   /** What clients were told last. */
   readonly published: Topology
@@ -61,6 +64,8 @@ interface FromCopy {
 }
 
 export type NodeEvent =
+  /** The node is to have so many children from now on. */
+  | { readonly type: 'scaled'; readonly children: number }
   | { readonly type: 'forked'; readonly child: number; readonly process: ProcessIdentity }
   | { readonly type: 'started'; readonly child: number; readonly nowMs: number }
   /** The child is to be killed; its exit is still to come. */
@@ -103,9 +108,16 @@ export function shardOfState(state: NodeState, id: number): ShardState {
   return shard
 }
 
+/** How many children the node is to have. */
+export function childCountOf({ children }: NodeState): number {
+  return children.filter(({ isLeaving }) => !isLeaving).length
+}
+
 /** What happened. Events of a child's former process must not be passed in. */
 export function observe(state: NodeState, event: NodeEvent): NodeState {
   switch (event.type) {
+    case 'scaled':
+      return scaled(state, event.children)
     case 'forked':
       return withChild(state, withProcess(childOf(state, event.child), event.process))
     case 'started': {
@@ -116,7 +128,8 @@ export function observe(state: NodeState, event: NodeEvent): NodeState {
       return withChild(state, becomeEnding(childOf(state, event.child)))
     case 'exited': {
       const child = becomeAbsent(childOf(state, event.child), event.nowMs, event.chance)
-      return { ...withChild(state, child), shards: afterExit(state.shards, event) }
+      const shards = afterExit(state.shards, event)
+      return withoutGone({ ...withChild(state, child), shards })
     }
     case 'askSet': {
       const shard = shardOfState(state, event.shard)
@@ -149,6 +162,8 @@ export function carryOut(state: NodeState, step: Step): NodeState {
   switch (step.type) {
     case 'fork':
       return withChild(state, becomeStarting(childOf(state, step.child)))
+    case 'retire':
+      return withChild(state, becomeRetiring(childOf(state, step.child)))
     case 'condemn':
       return withChild(state, becomeEnding(childOf(state, step.child)))
     case 'publish':
@@ -181,6 +196,22 @@ export function carryOutShard(shard: ShardState, step: ShardStep): ShardState {
     case 'tell':
       return becomeTold(shard, step.inSync.version)
   }
+}
+
+/** Children are numbered from 1 without gaps: the last ones leave, new ones are added at the end. */
+function scaled(state: NodeState, count: number): NodeState {
+  const children = state.children.map((child) => withLeaving(child, child.id > count))
+  for (let id = children.length + 1; id <= count; id += 1) children.push(joiningChild(id))
+  return withoutGone({ ...state, children })
+}
+
+/** Forgets those that have left. */
+function withoutGone(state: NodeState): NodeState {
+  const last = state.children.findLastIndex(
+    ({ phase, isLeaving }) => phase !== 'absent' || !isLeaving,
+  )
+  const children = state.children.slice(0, last + 1)
+  return children.length === state.children.length ? state : { ...state, children }
 }
 
 function change(

@@ -3,13 +3,15 @@
  *
  * The model knows what the coordinator can't: who really has a copy open, and what each copy holds.
  * A run kills children at random moments, delivers messages in any order that the channels allow,
- * damages copies, poisons some so that whoever opens them dies, and at every step asks for P5 (one process per directory, one primary per shard)
+ * damages copies, poisons some so that whoever opens them dies, wants more or fewer children, kills the
+ * coordinator, and at every step asks for P5 (one process per directory, one primary per shard)
  * and P1 (each primary has everything that was acknowledged), and that nothing sound is given up. Then the trouble ends, and everything
  * must come to rest.
  */
 import { NO_CHILD } from '@kv/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { childCountOf } from './node-state.js'
 import { plan } from './plan.js'
 import { shardPhase } from './shard-state.js'
 import { World } from './testing/world.js'
@@ -29,6 +31,8 @@ type Action = {
     | 'fail'
     | 'damage'
     | 'poison'
+    | 'scale'
+    | 'restart'
     | 'pass'
   readonly pick: number
 }
@@ -45,6 +49,8 @@ const actions: fc.Arbitrary<Action> = fc.record({
     { weight: 1, arbitrary: fc.constant('damage' as const) },
     { weight: 1, arbitrary: fc.constant('poison' as const) },
     { weight: 3, arbitrary: fc.constant('pass' as const) },
+    { weight: 2, arbitrary: fc.constant('scale' as const) },
+    { weight: 1, arbitrary: fc.constant('restart' as const) },
   ),
   pick: fc.nat({ max: 1_000 }),
 })
@@ -53,16 +59,20 @@ function run(world: World, steps: readonly Action[]): void {
   world.settle()
   for (const { what, pick } of steps) {
     if (what === 'work') world.work(pick, pick)
+    else if (what === 'restart') world.restart()
     else world[what](pick)
   }
   world.rest()
+  expect(world.living.map(({ child }) => child).toSorted((one, other) => one - other)).toEqual(
+    Array.from({ length: childCountOf(world.state) }, (_, index) => index + 1),
+  )
 }
 
 function within(counts: readonly number[], spread: number): void {
   expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(spread)
 }
 
-describe('plan: children die, fail and come back in any order', () => {
+describe('plan: children die, fail, come, leave and come back in any order', () => {
   test(
     'one copy → one owner at a time, all open in the end, evenly',
     () => {

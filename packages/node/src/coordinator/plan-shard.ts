@@ -8,7 +8,8 @@
  *   follow. Those that are open are told when the primary is another. A copy that was given up as
  *   damaged is made anew.
  * - release: a backup that is not in sync makes room for a copy that is, if there are so few
- *   children that the shard could not be served otherwise.
+ *   children that the shard could not be served otherwise; and for a child that is leaving, if
+ *   nobody serves the shard: it could not be moved.
  * - tell: the primary learns of each set that was persisted.
  */
 import { NO_CHILD } from '@kv/protocol'
@@ -155,7 +156,8 @@ function roomMade(shard: ShardState, view: View): readonly ShardStep[] {
     .map((copy) => placeOf(view, shard.id, copy.copy))
   return shard.copies
     .filter((copy) => copy.phase === 'open' && !isMember(shard, copy.copy))
-    .filter((copy) => view.ready.has(copy.child) && wanted.includes(copy.child))
+    .filter(({ child }) => view.ready.has(child))
+    .filter(({ child }) => wanted.includes(child) || view.leaving.has(child))
     .map(({ copy, child, hosting }) => {
       return { type: 'release', shard: shard.id, copy, child, hosting, atMs: view.nowMs }
     })

@@ -5,6 +5,7 @@
  * is with what should be and takes the steps that are safe now:
  *
  * - fork: a child that should live and has no process, once its pause is over.
+ * - retire: a child that is leaving and hosts nothing any more.
  * - open, back, tell: see `plan-shard.ts`.
  * - release: a copy that placement gives to another child; see `plan-moves.ts`. Once released it is
  *   a closed copy like any other.
@@ -17,6 +18,7 @@ import { planMoves } from './plan-moves.js'
 import { planShard } from './plan-shard.js'
 import { planStuck, stuckAtMs } from './plan-stuck.js'
 import { routingOf } from './routing.js'
+import { isHeldBy } from './shard-state.js'
 import type { Step } from './step.js'
 import { nextSettledMs } from './suspects.js'
 import { viewOf } from './view.js'
@@ -30,7 +32,7 @@ export interface Plan {
 /** `nowMs` is monotonic. The steps are to be carried out in their order. */
 export function plan(state: NodeState, nowMs: number): Plan {
   const view = viewOf(state, nowMs)
-  const steps: Step[] = forks(state, nowMs)
+  const steps: Step[] = [...forks(state, nowMs), ...retirements(state)]
   const shards = state.shards.map((shard) => {
     const taken = planShard(shard, view)
     steps.push(...taken)
@@ -44,8 +46,16 @@ export function plan(state: NodeState, nowMs: number): Plan {
 
 function forks(state: NodeState, nowMs: number): Step[] {
   return state.children
-    .filter((child) => child.phase === 'absent' && child.forkAtMs <= nowMs)
+    .filter((child) => child.phase === 'absent' && !child.isLeaving && child.forkAtMs <= nowMs)
     .map((child) => ({ type: 'fork', child: child.id }))
+}
+
+function retirements({ children, shards }: NodeState): Step[] {
+  return children
+    .filter(({ id, phase, isLeaving }) => {
+      return isLeaving && phase === 'ready' && !shards.some((shard) => isHeldBy(shard, id))
+    })
+    .map((child) => ({ type: 'retire', child: child.id }))
 }
 
 function publications(state: NodeState): Step[] {
@@ -58,7 +68,9 @@ function nextPauseEnd(state: NodeState, nowMs: number): number | undefined {
   const consider = (endMs: number): void => {
     if (endMs > nowMs && (next === undefined || endMs < next)) next = endMs
   }
-  for (const child of state.children) if (child.phase === 'absent') consider(child.forkAtMs)
+  for (const { phase, isLeaving, forkAtMs } of state.children) {
+    if (phase === 'absent' && !isLeaving) consider(forkAtMs)
+  }
   for (const shard of state.shards) {
     const stuckMs = stuckAtMs(shard)
     if (stuckMs !== undefined) consider(stuckMs)

@@ -23,8 +23,10 @@ export function choosePrimaries(
 ): ReadonlyMap<number, number> {
   const chosen = new Map<number, number>()
   const load = new Map(children.map((child) => [child, 0]))
+  // A child that is leaving is not one of `children`, but may have what nobody else can have yet.
+  const loadOf = (child: number): number => load.get(child) ?? 0
   const count = (child: number, by: number): void => {
-    load.set(child, (load.get(child) ?? 0) + by)
+    load.set(child, loadOf(child) + by)
   }
   for (const shard of shards) {
     if (!shard.children.includes(shard.primary)) continue
@@ -35,7 +37,7 @@ export function choosePrimaries(
     if (chosen.has(shard.id)) continue
     const prefer = byPreference(shard.id)
     const [child] = shard.children.toSorted(
-      (left, right) => load.get(left)! - load.get(right)! || prefer(left, right),
+      (left, right) => loadOf(left) - loadOf(right) || prefer(left, right),
     )
     chosen.set(shard.id, child!)
     count(child!, 1)

@@ -6,13 +6,8 @@
  */
 import { NO_CHILD } from '@kv/protocol'
 import type { NodeState } from './node-state.js'
+import { CHILD_ENDS_MAX, COPY_FAILURES_MAX } from './settled.js'
 import { usableMembers } from './shard-state.js'
-
-/** A child that ended this often in a row will not come up by waiting. */
-const CHILD_ENDS_MAX = 5
-
-/** A shard that failed to open this often is left to retries in the background. */
-const SHARD_FAILURES_MAX = 3
 
 export type StartOutcome =
   | { readonly type: 'pending' }
@@ -23,7 +18,7 @@ export type StartOutcome =
 export function startOutcome(state: NodeState): StartOutcome {
   const missing = state.shards.filter((shard) => state.published.primaries[shard.id] === NO_CHILD)
   const areAllGivenUp = missing.every((shard) =>
-    usableMembers(shard).every((copy) => copy.failures >= SHARD_FAILURES_MAX),
+    usableMembers(shard).every((copy) => copy.failures >= COPY_FAILURES_MAX),
   )
   const areAllReady = state.children.every((child) => child.phase === 'ready')
   if (missing.length === 0 || (areAllGivenUp && areAllReady)) {

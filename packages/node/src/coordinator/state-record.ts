@@ -67,7 +67,10 @@ export function storedNewShard(id: number, copies: number, volumeCount: number):
 }
 
 /** The shards as a new coordinator finds them: closed, since no process is left. */
-export function restoreShards(stored: StoredTopology, replication: Replication): ShardState[] {
+export function restoreShards(
+  stored: Pick<StoredTopology, 'shards'>,
+  replication: Replication,
+): ShardState[] {
   return stored.shards.map((shard, id) => {
     const { epoch, primary } = shard
     if (shard.copies[primary] === undefined) throw new Error(`shard ${id} has no copy ${primary}`)

@@ -36,8 +36,10 @@ export type Step =
       readonly epoch: number
       readonly inSync: InSync
     }
+  /** The child has nothing to host any more and is to end by itself. */
+  | { readonly type: 'retire'; readonly child: number }
   /** The child is to be killed. */
   | { readonly type: 'condemn'; readonly child: number; readonly why: string }
   | { readonly type: 'publish'; readonly topology: Topology }
 
-export type ShardStep = Exclude<Step, { readonly type: 'fork' | 'condemn' | 'publish' }>
+export type ShardStep = Exclude<Step, { readonly type: 'fork' | 'retire' | 'condemn' | 'publish' }>

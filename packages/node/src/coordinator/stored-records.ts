@@ -38,6 +38,15 @@ export interface StoredTopology {
   readonly shards: readonly StoredShard[]
   /** Children that were started and whose end was not seen. */
   readonly processes: readonly StoredProcess[]
+  /** Absent in a node that was not scaled since it was last told how many children to have. */
+  readonly scaled?: StoredScale | undefined
+}
+
+/** What a running node was told to have. */
+export interface StoredScale {
+  /** The option `children` of its start; 0 if it was not given. */
+  readonly asked: number
+  readonly children: number
 }
 
 export interface StoredShard {

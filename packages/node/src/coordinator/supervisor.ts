@@ -13,15 +13,15 @@ import type { Relay } from '../ingress/relay.js'
 import type { ChildReport, Configuration, FromChild, ToChild } from '../link/control.js'
 import { DataLink } from '../link/data-link.js'
 import type { ChildExit, ForkChild, RunningChild } from './child-process.js'
+import { ChildNews } from './child-news.js'
 import { Heartbeat } from './heartbeat.js'
 import type { Places } from './instruction.js'
 import { instructionFor } from './instruction.js'
 import type { NodeEvent, NodeState } from './node-state.js'
-import { carryOut, childOf, observe, shardOfState } from './node-state.js'
+import { carryOut, childOf, observe } from './node-state.js'
 import { plan } from './plan.js'
 import { identifyProcess } from './process-identity.js'
 import type { PulseSettings } from './pulse.js'
-import { hostedCopy } from './shard-state.js'
 import type { Step } from './step.js'
 import { crashOf } from './suspects.js'
 
@@ -31,14 +31,17 @@ const START_TIMEOUT_MS = 30_000
 /** How long a child may take from SIGKILL to its exit when the node stops. */
 const KILL_PATIENCE_MS = 1_000
 
+/** How long a child that hosts nothing any more may take to answer what it was asked. */
+const RETIRE_ANSWERS_MS = 1_000
+
+/** How long it may take to end after that. */
+const RETIRE_PATIENCE_MS = 10_000
+
 /** How long the exit of a child may be behind the end of its data socket. */
 const EXIT_PATIENCE_MS = 250
 
 /** Pause before a write of the topology that failed is tried again. */
 const PERSIST_RETRY_MS = 1_000
-
-/** Ends in a row from which on the log speaks of a crash loop. */
-const CRASH_LOOP_ENDS = 3
 
 export interface SupervisorSettings {
   readonly fork: ForkChild
@@ -74,6 +77,7 @@ export class Supervisor {
   private readonly settings: SupervisorSettings
   private readonly heartbeat: Heartbeat
   private readonly places: Places
+  private readonly news: ChildNews
   private readonly running = new Map<number, Running>()
   /** Decided and not acted on yet: waits for the state to be persisted. */
   private due: Step[] = []
@@ -87,6 +91,7 @@ export class Supervisor {
   constructor(state: NodeState, settings: SupervisorSettings) {
     this.current = state
     this.settings = settings
+    this.news = new ChildNews(settings.log)
     const { volumePath, directoryOf } = settings
     const addressOf = (child: number): string => this.running.get(child)?.replicationAddress ?? ''
     this.places = { volumePath, directoryOf, addressOf }
@@ -112,6 +117,11 @@ export class Supervisor {
     return ready.map((child) => child.id)
   }
 
+  /** The node is to have so many children. What that takes is the planner's affair. */
+  scale(children: number): void {
+    this.observe({ type: 'scaled', children })
+  }
+
   /** Ends the children, by force after `patienceMs`. Resolves when all are gone. */
   async stop(patienceMs: number): Promise<void> {
     this.isStopping = true
@@ -124,7 +134,8 @@ export class Supervisor {
       // One that is stuck in the kernel is left to the next start, which waits for it.
       setTimeout(resolve, patienceMs + KILL_PATIENCE_MS).unref()
       for (const [child, { process }] of this.running) {
-        if (childOf(this.current, child).phase === 'ready') process.send({ type: 'stop' })
+        const { phase } = childOf(this.current, child)
+        if (phase === 'ready' || phase === 'retiring') process.send({ type: 'stop' })
         else process.kill()
       }
     })
@@ -204,6 +215,9 @@ export class Supervisor {
         this.settings.relay.publish(step.topology)
         this.settings.listener.onPublish(step.topology)
         return
+      case 'retire':
+        void this.retire(step.child)
+        return
       case 'condemn':
         this.kill(step.child, step.why)
         return
@@ -243,7 +257,8 @@ export class Supervisor {
       const why = `its data socket has ended${error === undefined ? '' : `: ${error.message}`}`
       // Most often because the process has, and its exit is about to be seen.
       setTimeout(() => {
-        if (this.running.get(child)?.lane === lane && !this.isStopping) this.end(child, why)
+        if (this.running.get(child)?.lane !== lane || this.isStopping) return
+        if (childOf(this.current, child).phase !== 'retiring') this.end(child, why)
       }, EXIT_PATIENCE_MS).unref()
     })
     const startTimer = setTimeout(() => this.end(child, 'it does not start'), START_TIMEOUT_MS)
@@ -279,7 +294,7 @@ export class Supervisor {
         this.settings.listener.onReport(child, message.nonce, message.report)
         return
       case 'failed':
-        this.logFailure(child, message)
+        this.news.onFailure(this.current, child, message)
         this.observe({ ...message, child, nowMs: performance.now(), chance: Math.random() })
         return
       case 'opened':
@@ -287,7 +302,7 @@ export class Supervisor {
         this.observe({ ...message, child, nowMs: performance.now() })
         return
       case 'askSet':
-        this.logRequest(child, message)
+        this.news.onSetRequest(child, message)
         this.observe({ ...message, child })
         return
       case 'released':
@@ -295,25 +310,19 @@ export class Supervisor {
     }
   }
 
-  private logFailure(
-    child: number,
-    { shard, hosting, reason, damaged }: Extract<FromChild, { type: 'failed' }>,
-  ): void {
-    const { log } = this.settings
-    const state = shardOfState(this.current, shard)
-    const copy = hostedCopy(state, child, hosting)?.copy
-    const fields = { shard, copy, child, reason }
-    if (!damaged) log.warn(fields, `shard ${shard} could not be served; trying again`)
-    else if (state.copies.length > 1) log.error(fields, `a copy of shard ${shard} is damaged`)
-    else log.error(fields, `shard ${shard} is damaged and stays unavailable`)
-  }
-
-  private logRequest(
-    child: number,
-    { shard, epoch, change: { type, copy } }: Extract<FromChild, { type: 'askSet' }>,
-  ): void {
-    const what = type === 'add' ? 'has caught up' : 'does not keep up'
-    this.settings.log.info({ shard, epoch, copy, child }, `copy ${copy} of shard ${shard} ${what}`)
+  /** Lets a child that hosts nothing answer what it was asked, then end by itself. */
+  private async retire(child: number): Promise<void> {
+    const running = this.running.get(child)
+    if (running === undefined) return
+    this.settings.log.info({ child, childPid: running.process.pid }, `child ${child} retires`)
+    this.leave(child, running)
+    const endTimer = setTimeout(() => {
+      if (this.running.get(child) === running) this.end(child, 'it does not end')
+    }, RETIRE_ANSWERS_MS + RETIRE_PATIENCE_MS)
+    endTimer.unref()
+    await running.lane.answered(RETIRE_ANSWERS_MS)
+    // Its exit takes it off; then there is nobody to tell.
+    if (this.running.get(child) === running) running.process.send({ type: 'stop' })
   }
 
   /** Kills a child; the rest happens when its exit is seen. */
@@ -342,9 +351,9 @@ export class Supervisor {
     // The kernel has closed its end: what it sent is read, then the lane ends by itself.
     running.lane.end()
     const moment = { nowMs: performance.now(), chance: Math.random() }
-    this.observe({ type: 'exited', child, crash: crashOf(exit), ...moment })
-    if (!this.isStopping) this.logExit(child, running.process.pid, exit)
     const { process, replicationAddress } = running
+    this.observe({ type: 'exited', child, crash: crashOf(exit), ...moment })
+    if (!this.isStopping) this.news.onExit(this.current, child, { ...exit, pid: process.pid })
     this.settings.listener.onChildExit(child, { ...exit, pid: process.pid, replicationAddress })
     if (this.running.size === 0) this.onEmpty?.()
   }
@@ -354,16 +363,5 @@ export class Supervisor {
     clearTimeout(running.startTimer)
     running.lane.isOpen = false
     this.heartbeat.pulse.remove(child)
-  }
-
-  private logExit(child: number, pid: number, exit: ChildExit): void {
-    const { failures, forkAtMs } = childOf(this.current, child)
-    const how = exit.signal ?? `code ${exit.code}`
-    const pauseMs = Math.max(0, Math.round(forkAtMs - performance.now()))
-    const fields = { child, childPid: pid, code: exit.code, signal: exit.signal, failures, pauseMs }
-    if (failures >= CRASH_LOOP_ENDS) {
-      const text = `child ${child} keeps ending (${how}, ${failures} times): next start in ${pauseMs} ms`
-      this.settings.log.error(fields, text)
-    } else this.settings.log.warn(fields, `child ${child} ended (${how}) and is replaced`)
   }
 }

@@ -2,9 +2,11 @@
  * What one round of planning looks at: the state, and where everything should be.
  *
  * Children that are ready count, and those whose first start is under way: waiting for these saves
- * moving everything again. A child that ended is not waited for.
+ * moving everything again. A child that ended is not waited for. One that is leaving gets nothing
+ * more, and so everything it has belongs elsewhere.
  */
 import { NO_CHILD } from '@kv/protocol'
+import { isComing } from './child-state.js'
 import type { CopyState } from './copy-state.js'
 import { isAiling, isHeld } from './copy-state.js'
 import type { NodeState } from './node-state.js'
@@ -22,7 +24,12 @@ export interface View {
   readonly nowMs: number
   readonly minInSync: number
   readonly ready: ReadonlySet<number>
-  /** Whether a child is being killed, or a shard has nobody and there is hope: not a time to move. */
+  /** The children that get nothing any more. */
+  readonly leaving: ReadonlySet<number>
+  /**
+   * Whether a child is being killed, or a shard has nobody and there is hope, or more children are
+   * about to be there: not a time to move.
+   */
   readonly isUnsettled: boolean
   /** What is opened where, if something is to be opened alone; told of each step as it is decided. */
   readonly openings: OpeningsByChild | undefined
@@ -37,17 +44,21 @@ export function viewOf(state: NodeState, nowMs: number): View {
   const hosts: number[] = []
   for (const child of state.children) {
     if (child.phase === 'ready') ready.add(child.id)
+    if (child.isLeaving) continue
     if (child.phase === 'ready' || child.isExpected) hosts.push(child.id)
   }
   const placement = place(state.shards.map(placedShard), hosts)
-  const known = { ready, placement }
+  const leaving = new Set(state.children.flatMap(({ id, isLeaving }) => (isLeaving ? [id] : [])))
+  const known = { ready, leaving, placement }
   const candidates = state.shards.flatMap((shard) => candidatesOf(shard, known) ?? [])
   return {
     nowMs,
     minInSync: state.minInSync,
     ready,
+    leaving,
     isUnsettled:
-      state.children.some((child) => child.phase === 'ending') || state.shards.some(isWaiting),
+      state.children.some((child) => child.phase === 'ending' || isComing(child)) ||
+      state.shards.some(isWaiting),
     openings: openingsOf(state.shards, nowMs),
     placement,
     primaries: choosePrimaries(candidates, hosts),
@@ -100,7 +111,7 @@ function rankOf(shard: ShardState, copy: CopyState): number {
 
 function candidatesOf(
   shard: ShardState,
-  view: Pick<View, 'placement' | 'ready'>,
+  view: Pick<View, 'placement' | 'ready' | 'leaving'>,
 ): Candidates | undefined {
   return hasPrimary(shard) ? heirsOf(shard, view) : claimantsOf(shard, view)
 }
@@ -128,7 +139,7 @@ function heirsOf(
 /** Of a shard without one: the copies that are open, or else those that could be opened. */
 function claimantsOf(
   shard: ShardState,
-  view: Pick<View, 'placement' | 'ready'>,
+  view: Pick<View, 'placement' | 'ready' | 'leaving'>,
 ): Candidates | undefined {
   const members = usableMembers(shard)
   const warm = members.filter((copy) => isWarm(shard, copy, view.ready))
@@ -137,8 +148,11 @@ function claimantsOf(
   const claimants = warm.length > 0 ? warm : sound.length > 0 ? sound : closed
   const childOfCopy = (copy: CopyState): number =>
     warm.length > 0 ? copy.child : placeOf(view, shard.id, copy.copy)
-  const children = claimants.map(childOfCopy).filter((child) => child !== NO_CHILD)
-  if (children.length === 0) return undefined
+  const able = claimants.map(childOfCopy).filter((child) => child !== NO_CHILD)
+  if (able.length === 0) return undefined
+  // One that is leaving serves only what nobody else can.
+  const staying = able.filter((child) => !view.leaving.has(child))
+  const children = staying.length > 0 ? staying : able
   const isNew = shard.epoch === 0
   return { id: shard.id, primary: isNew ? NO_CHILD : childOfCopy(primaryOf(shard)), children }
 }

@@ -4,6 +4,7 @@
  * A lane belongs to a process, not to a child id: when the child is replaced a new lane takes over
  * and nothing of the old one can be mistaken for the new.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Batch, Credit, Unwatch, Watch } from '@kv/protocol'
 import type { LinkEvent, LinkHandlers, LinkReply, RequestEnd } from '../link/data-link.js'
 import type { Connection } from './connection.js'
@@ -16,6 +17,8 @@ const END_PATIENCE_MS = 1_000
 
 /** Makes the link to a process, or to a host in this one. */
 export type JoinChild = (handlers: LinkHandlers) => RequestEnd
+
+const ANSWERED_POLL_MS = 5
 
 export interface LaneListener {
   onReply(lane: Lane, reply: LinkReply): void
@@ -105,6 +108,14 @@ export class Lane {
   closeConnection(connection: number): void {
     this.lastWatches.delete(connection)
     if (this.connections.delete(connection)) this.link.close(connection)
+  }
+
+  /** Resolves when no batch waits for a reply any more, or the time is over. */
+  async answered(patienceMs: number): Promise<void> {
+    for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += ANSWERED_POLL_MS) {
+      if (this.inFlightBytes === 0 || this.hasEnded) return
+      await delay(ANSWERED_POLL_MS)
+    }
   }
 
   /** The process has exited: what it had sent is still read, then the lane ends. */

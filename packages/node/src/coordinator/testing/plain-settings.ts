@@ -7,6 +7,7 @@ export const PLAIN_SETTINGS: Omit<
   'volumes' | 'children' | 'newShards' | 'fork'
 > = {
   lostVolumes: [],
+  usualChildren: 2,
   host: '127.0.0.1',
   port: 0,
   shards: undefined,

@@ -2,7 +2,10 @@
  * What the world of the planner's model test consists of.
  */
 import type { InSync, InSyncChange, ToChild } from '../../link/control.js'
-import type { NodeEvent } from '../node-state.js'
+import { absentChild } from '../child-state.js'
+import type { NodeEvent, NodeState } from '../node-state.js'
+import { childCountOf, firstTopology } from '../node-state.js'
+import { recordOf, restoreShards } from '../state-record.js'
 
 /** One copy in one process. */
 export interface Hosted {
@@ -59,4 +62,39 @@ export interface WorldSize {
 /** Whether something was said to it or by it that nobody has taken. */
 export function isBusy({ isAlive, inbox, outbox }: Process): boolean {
   return outbox.length > 0 || (isAlive && inbox.length > 0)
+}
+
+/** The state as another coordinator finds it on disk. */
+export function restarted(state: NodeState): NodeState {
+  const { shards: stored } = recordOf(state)
+  const copies = stored[0]!.copies.length
+  const shards = restoreShards({ shards: stored }, { copies, volumeCount: 1, lostVolumes: [] })
+  const count = childCountOf(state)
+  return {
+    minInSync: state.minInSync,
+    shards,
+    children: Array.from({ length: count }, (_, index) => absentChild(index + 1)),
+    published: firstTopology(state.published.version + 1, shards),
+  }
+}
+
+/** Who has a copy of the shard open. */
+export function hostingsIn(
+  living: readonly Process[],
+  shard: number,
+): { process: Process; hosted: Hosted }[] {
+  return living.flatMap((process) => {
+    const hosted = process.hosts.get(shard)
+    return hosted === undefined ? [] : [{ process, hosted }]
+  })
+}
+
+export function primariesIn(
+  living: readonly Process[],
+): { process: Process; shard: number; hosted: Hosted }[] {
+  return living.flatMap((process) =>
+    [...process.hosts]
+      .filter(([, hosted]) => hosted.role === 'primary')
+      .map(([shard, hosted]) => ({ process, shard, hosted })),
+  )
 }

@@ -11,11 +11,14 @@ import { instructionFor } from '../instruction.js'
 import type { NodeEvent, NodeState } from '../node-state.js'
 import { carryOut, firstTopology, observe } from '../node-state.js'
 import { plan } from '../plan.js'
-import type { ShardState } from '../shard-state.js'
 import { newShard } from '../shard-state.js'
 import type { Step } from '../step.js'
+import { checkMembers, checkQuarantine } from './world-checks.js'
 import type { Directory, Hosted, Process, WorldSize } from './world-parts.js'
-import { absentDirectory, isBusy } from './world-parts.js'
+import { absentDirectory, hostingsIn, isBusy, primariesIn, restarted } from './world-parts.js'
+
+/** Children that `scale` asks for at most; copies are fewer. */
+const SCALE_MAX = 6
 
 export class World {
   state: NodeState
@@ -73,28 +76,9 @@ export class World {
       for (const step of steps) this.act(step)
     }
     for (const shard of this.state.shards) {
-      this.checkMembers(shard)
-      this.checkQuarantine(shard)
-    }
-  }
-
-  /** Nothing is given up that is sound. */
-  private checkQuarantine(shard: ShardState): void {
-    for (const { copy } of shard.copies.filter(({ phase }) => phase === 'damaged')) {
-      const { isDamaged, isPoisoned } = this.disk[shard.id]![copy]!
-      if (!isDamaged && !isPoisoned) {
-        throw new Error(`copy ${copy} of shard ${shard.id} is sound and was given up`)
-      }
-    }
-  }
-
-  /** P1: what is acknowledged is in every copy that is said to be in sync. */
-  private checkMembers(shard: ShardState): void {
-    for (const member of shard.inSync.members) {
-      const { isDamaged, holds } = this.disk[shard.id]![member]!
-      if (!isDamaged && holds < this.acknowledged[shard.id]!) {
-        throw new Error(`P1: copy ${member} of shard ${shard.id} is in sync and lacks writes`)
-      }
+      const directories = this.disk[shard.id]!
+      checkMembers(shard, directories, this.acknowledged[shard.id]!)
+      checkQuarantine(shard, directories)
     }
   }
 
@@ -109,6 +93,10 @@ export class World {
       return
     }
     const process = this.living.find((candidate) => candidate.child === step.child)
+    if (step.type === 'retire') {
+      process?.inbox.push({ type: 'stop' })
+      return
+    }
     if (step.type === 'condemn') {
       if (process !== undefined) process.isCondemned = true
       return
@@ -134,6 +122,9 @@ export class World {
       if (process.hosts.get(shard)?.hosting === hosting) process.hosts.delete(shard)
       process.ended.set(shard, hosting)
       process.outbox.push({ type: 'released', child: process.child, shard, hosting })
+    } else if (message.type === 'stop') {
+      if (process.hosts.size > 0) throw new Error(`child ${process.child} ends with what it hosts`)
+      this.end(process)
     } else if (message.type === 'inSync') {
       const hosted = process.hosts.get(message.shard)
       if (hosted?.epoch !== message.epoch || message.inSync.version <= hosted.set.version) return
@@ -145,7 +136,7 @@ export class World {
   private open(process: Process, place: ReplicaPlace, luck: number): void {
     const { shard, copy, hosting, epoch, inSync } = place
     if (hosting <= (process.ended.get(shard) ?? 0)) return
-    if (this.hostings(shard).some(({ hosted }) => hosted.role === 'primary')) {
+    if (hostingsIn(this.living, shard).some(({ hosted }) => hosted.role === 'primary')) {
       throw new Error(`P5: shard ${shard} gets a primary while it has one`)
     }
     if (epoch <= this.lastEpochs[shard]!) throw new Error('epochs must grow')
@@ -186,7 +177,7 @@ export class World {
   /** The process opens the copy's directory, unless that fails. */
   private enter(process: Process, place: ReplicaPlace | BackupPlace, luck: number): boolean {
     const { shard, copy, hosting, create } = place
-    if (this.hostings(shard).some(({ hosted }) => hosted.copy === copy)) {
+    if (hostingsIn(this.living, shard).some(({ hosted }) => hosted.copy === copy)) {
       throw new Error(`P5: copy ${copy} of shard ${shard} is opened while another process has it`)
     }
     const directory = this.disk[shard]![copy]!
@@ -223,24 +214,9 @@ export class World {
     return false
   }
 
-  private hostings(shard: number): { process: Process; hosted: Hosted }[] {
-    return this.living.flatMap((process) => {
-      const hosted = process.hosts.get(shard)
-      return hosted === undefined ? [] : [{ process, hosted }]
-    })
-  }
-
-  private primariesOfAll(): { process: Process; shard: number; hosted: Hosted }[] {
-    return this.living.flatMap((process) =>
-      [...process.hosts]
-        .filter(([, hosted]) => hosted.role === 'primary')
-        .map(([shard, hosted]) => ({ process, shard, hosted })),
-    )
-  }
-
   /** The backups that have a conversation with this primary. */
   private followers(process: Process, shard: number): Hosted[] {
-    return this.hostings(shard)
+    return hostingsIn(this.living, shard)
       .map(({ hosted }) => hosted)
       .filter(({ role, follows }) => role === 'backup' && follows === process.address)
   }
@@ -257,7 +233,7 @@ export class World {
 
   /** A primary brings its followers up to date and asks for what its set should be. */
   look(pick: number): void {
-    const all = this.primariesOfAll()
+    const all = primariesIn(this.living)
     const chosen = all[pick % all.length]
     if (chosen === undefined) return
     const { process, shard, hosted } = chosen
@@ -293,10 +269,12 @@ export class World {
 
   /** A client writes: acknowledged if everybody who is required has it, and they are enough. */
   write(pick: number): void {
-    const all = this.primariesOfAll().filter(({ hosted }) => hosted.isServing)
+    const all = primariesIn(this.living).filter(({ hosted }) => hosted.isServing)
     const chosen = all[pick % all.length]
     if (chosen === undefined) return
     const { process, shard, hosted } = chosen
+    // Nobody knows of it before.
+    if (this.state.published.epochs[shard]! < hosted.epoch) return
     if (hosted.set.members.length < this.state.minInSync) return
     if (!this.hasAll(process, shard, hosted)) return
     this.acknowledged[shard]! += 1
@@ -354,7 +332,7 @@ export class World {
     const directory = this.disk[shard]![copy]!
     if (!directory.exists) return
     Object.assign(directory, { isDamaged: true, holds: 0 })
-    const user = this.hostings(shard).find(({ hosted }) => hosted.copy === copy)
+    const user = hostingsIn(this.living, shard).find(({ hosted }) => hosted.copy === copy)
     if (user === undefined) return
     user.process.hosts.delete(shard)
     this.refuse(user.process, { shard, hosting: user.hosted.hosting }, true)
@@ -365,8 +343,30 @@ export class World {
     const shard = pick % this.disk.length
     const copy = pick % this.disk[shard]!.length
     const directory = this.disk[shard]![copy]!
-    const isOpen = this.hostings(shard).some(({ hosted }) => hosted.copy === copy)
+    const isOpen = hostingsIn(this.living, shard).some(({ hosted }) => hosted.copy === copy)
     if (directory.exists && !isOpen) directory.isPoisoned = true
+  }
+
+  /** Somebody wants another number of children. */
+  scale(pick: number): void {
+    const { copies } = this.state.shards[0]!
+    this.scaleTo(copies.length + (pick % (SCALE_MAX - copies.length + 1)))
+  }
+
+  scaleTo(children: number): void {
+    this.state = observe(this.state, { type: 'scaled', children })
+    this.settle()
+  }
+
+  /** The coordinator is killed, and its children with it; another one reads what it had written. */
+  restart(): void {
+    for (const process of this.processes) {
+      process.isAlive = false
+      process.hosts.clear()
+      process.outbox.length = 0
+    }
+    this.state = restarted(this.state)
+    this.settle()
   }
 
   pass(ms: number): void {
@@ -394,7 +394,7 @@ export class World {
         this.work(pick, 1)
         this.hear(pick)
       }
-      for (let pick = this.primariesOfAll().length; pick > 0; pick -= 1) this.look(pick)
+      for (let pick = primariesIn(this.living).length; pick > 0; pick -= 1) this.look(pick)
     }
   }
 }

@@ -1,0 +1,148 @@
+/**
+ * Children come and go while the node serves: nobody notices but by the time it takes.
+ */
+import type { UntypedClient } from '@kv/client'
+import type { KvNode } from '@kv/node'
+import { describe, expect, test } from 'vitest'
+import { rejectionOf } from './behaviour/rejection.js'
+import { WatchLog } from './load/watch-log.js'
+import { WatchedWrites } from './load/watched-writes.js'
+import { WriteStream } from './load/write-stream.js'
+import { isBalanced, pidOf } from './scene/placement.js'
+import { isRunning, killNow } from './scene/process-table.js'
+import type { Scene } from './scene/scene.js'
+import { sceneOfTest } from './scene/scene.js'
+
+const TIMEOUT_MS = 120_000
+
+interface Load {
+  readonly node: KvNode
+  readonly stream: WriteStream
+}
+
+async function loaded(scene: Scene, replicationFactor = 1): Promise<Load> {
+  const node = await scene.startNode({ children: 2, replicationFactor })
+  const clients = [0, 1].map(() => scene.client({ url: node.url, timeout: 30_000 }))
+  const stream = new WriteStream(clients, { prefix: 'stream/' })
+  // A test that fails must not leave it to write for ever.
+  scene.onEnd(() => stream.end().catch(() => undefined))
+  await stream.untilAcknowledged(300)
+  return { node, stream }
+}
+
+/** Resolves when the stream has gone on for a while; what was not as promised. */
+async function finish({ stream }: Load, client: UntypedClient): Promise<string[]> {
+  await stream.untilAcknowledged(300)
+  await stream.end()
+  return [...stream.failures.map(String), ...(await stream.violations(client))]
+}
+
+/** Children, and whether each has its share. */
+function shapeOf(node: KvNode): { readonly children: number[]; readonly isBalanced: boolean } {
+  const children = node.topology().children.map(({ id }) => id)
+  return { children, isBalanced: isBalanced(node) }
+}
+
+describe('scale while serving', () => {
+  test.each([1, 2])(
+    'two children → five → two, %i copies: no call fails, nothing is lost or done twice, watch and lock stay (P1, P3, P4, P6)',
+    async (copies) => {
+      const scene = sceneOfTest()
+      const load = await loaded(scene, copies)
+      const { node, stream } = load
+      const client = scene.client({ url: node.url, timeout: 30_000 })
+      const log = new WatchLog(client, { prefix: 'watched/' })
+      await log.untilReady()
+      const writes = new WatchedWrites(client, 'watched/')
+      scene.onEnd(() => writes.end().catch(() => undefined))
+      const lock = await client.lock('lock', { ttl: 5_000 })
+      const pids = new Set(node.topology().children.map(({ pid }) => pid))
+
+      await node.scale(5)
+      expect(shapeOf(node)).toEqual({ children: [1, 2, 3, 4, 5], isBalanced: true })
+      for (const { pid } of node.topology().children) pids.add(pid)
+      expect(pids.size).toBe(5)
+      await stream.untilAcknowledged(200)
+      await writes.untilAcknowledged(200)
+
+      await node.scale(2)
+      expect(shapeOf(node)).toEqual({ children: [1, 2], isBalanced: true })
+      const remaining = new Set(node.topology().children.map(({ pid }) => pid))
+      expect([...pids].filter((pid) => isRunning(pid) !== remaining.has(pid))).toEqual([])
+      await writes.untilAcknowledged(200)
+
+      expect(await rejectionOf(() => client.lock('lock', { ttl: 5_000 }))).toMatchObject({
+        code: 'LOCKED',
+      })
+      expect(lock.signal.aborted).toBe(false)
+      await lock.release()
+      await writes.end()
+      await log.untilSeen('watched/end', 'end')
+      expect(await finish(load, client)).toEqual([])
+      expect(writes.missingIn(log)).toEqual([])
+      const { violations, resets } = { violations: log.violations(), resets: log.countOf('reset') }
+      expect({ violations, resets }).toEqual({ violations: [], resets: 0 })
+      await log.stop()
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    'a child that leaves and one that stays are killed meanwhile → only another plan (P1, P5)',
+    async () => {
+      const scene = sceneOfTest()
+      const load = await loaded(scene)
+      const { node } = load
+      await node.scale(4)
+      const down = node.scale(2)
+      killNow(pidOf(node, 4))
+      killNow(pidOf(node, 1))
+      await down
+      expect(shapeOf(node)).toEqual({ children: [1, 2], isBalanced: true })
+      expect(await finish(load, scene.client(node.url))).toEqual([])
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    'another number while it scales → that one',
+    async () => {
+      const scene = sceneOfTest()
+      const load = await loaded(scene)
+      const { node } = load
+      const former = rejectionOf(() => node.scale(5))
+      await node.scale(3)
+      expect(await former).toMatchObject({ code: 'CONFLICT', outcome: 'unknown' })
+      expect(shapeOf(node)).toEqual({ children: [1, 2, 3], isBalanced: true })
+      expect(await finish(load, scene.client(node.url))).toEqual([])
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe('children at a restart', () => {
+  test('more and fewer than before → each shard is served, each child has its share', async () => {
+    const scene = sceneOfTest()
+    const dataDir = await scene.directory()
+    for (const children of [2, 5, 3]) {
+      const node = await scene.startNode({ dataDir, children })
+      const client = scene.client(node.url)
+      expect(shapeOf(node).isBalanced).toBe(true)
+      await client.setMany(Array.from({ length: 100 }, (_, index) => [`${children}/${index}`, 1]))
+      expect(await client.count({ prefix: '2/' })).toBe(100)
+      await client.close()
+      await node.close()
+    }
+  })
+
+  test('it was scaled → it keeps that, also if it had not come to its end', async () => {
+    const scene = sceneOfTest()
+    const dataDir = await scene.directory()
+    const node = await scene.startNode({ dataDir })
+    const scaled = rejectionOf(() => node.scale(4))
+    await node.close()
+    expect(await scaled).toMatchObject({ code: 'CLOSED' })
+    const again = await scene.startNode({ dataDir })
+    expect(shapeOf(again)).toEqual({ children: [1, 2, 3, 4], isBalanced: true })
+  })
+})
