@@ -24,6 +24,7 @@ export interface ServeOptions {
   readonly logLevel?: string
   readonly pingTimeoutMs?: number
   readonly replicationFactor?: number
+  readonly minInSync?: number | undefined
   /** In place of `kv-node`; it takes the same flags and says its `url` likewise. */
   readonly program?: string
   /** `NODE_OPTIONS` of the coordinator and its children, and what else the environment is to hold. */
@@ -170,6 +171,7 @@ function flagsOf(options: ServeOptions): string[] {
     logLevel = 'warn',
     pingTimeoutMs,
     replicationFactor,
+    minInSync,
   } = options
   const flags = {
     'data-dir': directory,
@@ -179,6 +181,7 @@ function flagsOf(options: ServeOptions): string[] {
     'log-level': logLevel,
     'ping-timeout': pingTimeoutMs,
     'replication-factor': replicationFactor,
+    'min-in-sync': minInSync,
   }
   return Object.entries(flags).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],

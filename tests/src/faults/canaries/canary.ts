@@ -5,6 +5,8 @@ export interface Canary {
   readonly what: string
   /** Copies of a shard that there must be. */
   readonly replicas?: number
+  /** Of them, how many must be in sync for writes; as the node has it if it is left out. */
+  readonly minInSync?: number
   /** In a child. */
   release(): Promise<void> | void
   readonly releaseInCoordinator?: () => Promise<void>

@@ -9,7 +9,8 @@ import { NotServing } from '../../scene/node-process.js'
 import { DISK } from '../disk/disk-faults.js'
 import { removeControl, writeControl } from '../inside/control-file.js'
 import type { NodeUnderFault } from './node-under-fault.js'
-import { nextFault, type Fault } from './schedule.js'
+import { nextFault, type Fault, type Scope } from './schedule.js'
+import { killInTurn, strikeAtJoin, type StrikePorts } from './strike.js'
 import type { TcpProxy } from './tcp-proxy.js'
 
 /** How long shards may be without a primary before the next fault comes all the same. */
@@ -24,9 +25,8 @@ export interface NemesisPorts {
   /** The file system that the node is on, if it is one that may be filled. */
   readonly smallDisk: SmallDisk | undefined
   readonly random: SeededRandom
-  readonly gapMsMax: number
-  /** The faults that may come; all if it is left out. */
-  readonly kinds?: readonly string[] | undefined
+  /** Which faults may come, and how often. */
+  readonly scope: Scope
   /** A child that serves `shard` has just been killed, alone. */
   readonly onPrimaryKilled: (shard: number) => void
   readonly onFault?: (fault: Fault) => void
@@ -45,9 +45,9 @@ export class Nemesis {
 
   /** Until `end`. Rejects if the node can't be started any more: that is a finding by itself. */
   async run(): Promise<void> {
-    const { random, gapMsMax, kinds, onFault } = this.ports
+    const { random, scope, onFault } = this.ports
     while (!this.isEnding) {
-      const { afterMs, isPatient, fault } = nextFault(random, gapMsMax, kinds)
+      const { afterMs, isPatient, fault } = nextFault(random, scope)
       if (isPatient) await this.untilServed()
       await delay(afterMs, undefined, { signal: this.ending.signal }).catch(() => undefined)
       if (this.isEnding) break
@@ -99,6 +99,12 @@ export class Nemesis {
         node.loseCopy(random)
         await node.start()
         return
+      case 'kill-in-turn':
+        await killInTurn(this.strikePorts, fault)
+        return
+      case 'strike-at-join':
+        this.cuts += await strikeAtJoin(this.strikePorts, fault)
+        return
       case 'stop-children':
         for (const pid of this.victims(fault.count)) this.passes(node.stop(pid, fault.ms))
         return
@@ -126,6 +132,19 @@ export class Nemesis {
         proxy.slowBy(fault.byMs)
         await delay(fault.ms)
         proxy.slowBy(0)
+    }
+  }
+
+  private get strikePorts(): StrikePorts {
+    const { node, proxy, random } = this.ports
+    return {
+      node,
+      proxy,
+      random,
+      passes: (fault) => {
+        this.passes(fault)
+      },
+      isEnding: () => this.isEnding,
     }
   }
 

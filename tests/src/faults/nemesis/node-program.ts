@@ -19,6 +19,7 @@ const { values } = parseArgs({
     'log-level': { type: 'string' },
     'ping-timeout': { type: 'string' },
     'replication-factor': { type: 'string', default: '1' },
+    'min-in-sync': { type: 'string' },
   },
 })
 
@@ -29,6 +30,7 @@ const node = await startNode({
   shards: Number(values.shards),
   pingTimeoutMs: Number(values['ping-timeout']),
   replicationFactor: Number(values['replication-factor']),
+  ...(values['min-in-sync'] === undefined ? {} : { minInSync: Number(values['min-in-sync']) }),
   logger: values['log-level'] as LogLevel,
   ...(process.env['FAULTS_ORDINARY_LIMITS'] === undefined
     ? {

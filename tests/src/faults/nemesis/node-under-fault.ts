@@ -18,9 +18,20 @@ interface StoredTopology {
     readonly primary: number
     readonly copies: readonly { readonly child: number; readonly volume: number }[]
     /** As records of several copies have it; the primary alone where there is one. */
-    readonly inSync?: { readonly members: readonly number[] }
+    readonly inSync?: { readonly version: number; readonly members: readonly number[] }
   }[]
   readonly processes: readonly { readonly child: number; readonly pid: number }[]
+}
+
+/** A shard whose primary and whose backup in sync are in two processes that run. */
+export interface Pair {
+  readonly shard: number
+  readonly primaryPid: number
+  readonly backupPid: number
+  /** Of the backup. */
+  readonly copy: number
+  /** Grows with each change of the set in sync, and with each new primary. */
+  readonly setVersion: number
 }
 
 export interface FaultCounts {
@@ -53,6 +64,11 @@ export class NodeUnderFault {
   /** What coordinators and children said, from the first to the last. */
   get log(): string {
     return this.formerLogs + (this.node?.log ?? '') + this.notes
+  }
+
+  /** What the node says of shards that no copy can be opened of. */
+  damageTold(): string[] {
+    return this.log.split('\n').filter((line) => line.includes('is damaged and stays unavailable'))
   }
 
   /** A line of our own for the log, where it belongs in time. */
@@ -101,9 +117,30 @@ export class NodeUnderFault {
     if (spare.length === 0) return undefined
     const [shard, { inSync }] = random.pick(spare)
     const copy = random.pick(inSync?.members ?? [])
-    const directory = join(this.directory, 'shards', String(shard), String(copy))
+    const directory = this.directoryOf(shard, copy)
     rmSync(directory, { recursive: true, force: true })
     return directory
+  }
+
+  /** Of each shard that has a backup in sync, at most one. */
+  pairs(): Pair[] {
+    const stored = this.stored()
+    return [...stored.shards.keys()].flatMap((shard) => pairIn(stored, shard) ?? [])
+  }
+
+  pairOf(shard: number): Pair | undefined {
+    return pairIn(this.stored(), shard)
+  }
+
+  /** kill -9 of a backup's process, and its files are gone: before anybody else may open them. */
+  killWithCopy({ shard, copy, backupPid }: Pair): void {
+    process.kill(backupPid, 'SIGSTOP')
+    rmSync(this.directoryOf(shard, copy), { recursive: true, force: true })
+    this.kill(backupPid)
+  }
+
+  private directoryOf(shard: number, copy: number): string {
+    return join(this.directory, 'shards', String(shard), String(copy))
   }
 
   private stored(): StoredTopology {
@@ -205,4 +242,21 @@ export class NodeUnderFault {
     this.formerLogs += node.log
     this.node = undefined
   }
+}
+
+function pairIn({ shards, processes }: StoredTopology, shard: number): Pair | undefined {
+  const { primary, copies, inSync } = shards[shard]!
+  const pidOf = (copy: number): number | undefined => {
+    const pid = processes.find(({ child }) => child === copies[copy]?.child)?.pid
+    return pid !== undefined && isRunning(pid) ? pid : undefined
+  }
+  const primaryPid = pidOf(primary)
+  if (inSync === undefined || primaryPid === undefined) return undefined
+  for (const copy of inSync.members) {
+    const backupPid = copy === primary ? undefined : pidOf(copy)
+    const setVersion = inSync.version
+    if (backupPid !== undefined && backupPid !== primaryPid)
+      return { shard, primaryPid, backupPid, copy, setVersion }
+  }
+  return undefined
 }

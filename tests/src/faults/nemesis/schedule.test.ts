@@ -1,16 +1,15 @@
 import { expect, test } from 'vitest'
 import { SeededRandom } from '../../load/seeded-random.js'
-import { nextFault } from './schedule.js'
+import { nextFault, type Planned } from './schedule.js'
 
 test('the same seed → the same faults at the same times; every kind comes', () => {
-  const planned = (seed: number): unknown[] => {
+  const planned = (seed: number, replicas = 2): Planned[] => {
     const random = new SeededRandom(seed)
-    return Array.from({ length: 1_000 }, () => nextFault(random, 500))
+    return Array.from({ length: 1_000 }, () => nextFault(random, { gapMsMax: 500, replicas }))
   }
   expect(planned(5)).toEqual(planned(5))
   expect(planned(5)).not.toEqual(planned(6))
-  const kinds = new Set(planned(7).map((each) => (each as ReturnType<typeof nextFault>).fault.type))
-  expect([...kinds].toSorted()).toEqual([
+  expect(kindsIn(planned(7))).toEqual([
     'cut',
     'delay',
     'disk',
@@ -19,9 +18,16 @@ test('the same seed → the same faults at the same times; every kind comes', ()
     'kill-all',
     'kill-children',
     'kill-coordinator',
+    'kill-in-turn',
     'lose-copy',
     'restart-storm',
     'stop-children',
     'stop-coordinator',
+    'strike-at-join',
   ])
+  expect(kindsIn(planned(7, 1))).not.toContain('strike-at-join')
 })
+
+function kindsIn(planned: readonly Planned[]): string[] {
+  return [...new Set(planned.map(({ fault }) => fault.type))].toSorted()
+}

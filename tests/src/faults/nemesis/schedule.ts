@@ -16,6 +16,19 @@ export type Fault =
   | { readonly type: 'stop-children'; readonly count: number; readonly ms: number }
   /** As kill-all, and one of the copies of a shard is gone, if there are several in sync. */
   | { readonly type: 'lose-copy' }
+  /** A backup, and so long afterwards its primary. */
+  | { readonly type: 'kill-in-turn'; readonly gapMs: number }
+  /**
+   * A backup is killed; when it is in sync again it is stopped for so long, and its primary killed
+   * after a moment. `isLost`: its files are gone, too; `isHeld`: no answer reaches a client meanwhile.
+   */
+  | {
+      readonly type: 'strike-at-join'
+      readonly stopMs: number
+      readonly afterMs: number
+      readonly isLost: boolean
+      readonly isHeld: boolean
+    }
   | { readonly type: 'stop-coordinator'; readonly ms: number }
   /** One of how many lines is cut. */
   | { readonly type: 'cut'; readonly oneOf: number }
@@ -44,6 +57,7 @@ const WEIGHTS: readonly (readonly [number, (random: SeededRandom) => Fault])[] =
   [8, (random) => ({ type: 'stop-children', count: 1, ms: 10 + random.below(2_500) })],
   [3, (random) => ({ type: 'stop-children', count: 2, ms: 10 + random.below(1_500) })],
   [2, () => ({ type: 'lose-copy' })],
+  [6, (random) => ({ type: 'kill-in-turn', gapMs: 5 + random.below(300) })],
   [5, (random) => ({ type: 'stop-coordinator', ms: 50 + random.below(1_000) })],
   [14, (random) => ({ type: 'cut', oneOf: 1 + random.below(4) })],
   [5, (random) => ({ type: 'hold', ms: 50 + random.below(1_000) })],
@@ -54,6 +68,9 @@ const WEIGHTS: readonly (readonly [number, (random: SeededRandom) => Fault])[] =
     (random) => ({ type: 'fill', ms: 100 + random.below(900), leftBytes: random.below(300_000) }),
   ],
 ]
+
+/** Where there are several copies, these come as well. */
+const WEIGHTS_OF_COPIES: typeof WEIGHTS = [[14, strikeAtJoin]]
 
 const LOG_TARGETS: readonly (readonly FileTarget[])[] = [
   ['journal'],
@@ -70,6 +87,20 @@ const ALL_OPERATIONS: readonly FileOperation[] = [
   'unlink',
   'syncDirectory',
 ]
+
+function strikeAtJoin(random: SeededRandom): Fault {
+  const isHeld = random.below(2) === 0
+  const afterMs = 10 + random.below(120)
+  // While nobody hears anything nobody sends: there is nothing that a copy that stands still could miss.
+  const stopMs = isHeld ? 0 : afterMs + random.below(300)
+  return {
+    type: 'strike-at-join',
+    stopMs,
+    afterMs,
+    isLost: isHeld || random.below(3) === 0,
+    isHeld,
+  }
+}
 
 function diskFault(random: SeededRandom): Fault {
   const seed = random.next()
@@ -102,24 +133,28 @@ function diskEffect(random: SeededRandom): DiskEffect {
 /** One fault in so many comes into what the one before has left. */
 const IMPATIENT_ONE_IN = 4
 
-/** `kinds`: those that may come; all if it is left out. */
-export function nextFault(
-  random: SeededRandom,
-  gapMsMax: number,
-  kinds?: readonly string[],
-): Planned {
+export interface Scope {
+  readonly gapMsMax: number
+  /** Copies of each shard. */
+  readonly replicas: number
+  /** Those that may come; all if it is left out. */
+  readonly kinds?: readonly string[] | undefined
+}
+
+export function nextFault(random: SeededRandom, { gapMsMax, replicas, kinds }: Scope): Planned {
   const afterMs = 50 + random.below(gapMsMax)
   const isPatient = random.below(IMPATIENT_ONE_IN) !== 0
-  const total = WEIGHTS.reduce((sum, [weight]) => sum + weight, 0)
+  const weights = replicas > 1 ? [...WEIGHTS, ...WEIGHTS_OF_COPIES] : WEIGHTS
+  const total = weights.reduce((sum, [weight]) => sum + weight, 0)
   for (;;) {
-    const fault = faultAt(random, random.below(total))
+    const fault = faultAt(weights, random, random.below(total))
     if (kinds === undefined || kinds.includes(fault.type)) return { afterMs, isPatient, fault }
   }
 }
 
-function faultAt(random: SeededRandom, weightAt: number): Fault {
+function faultAt(weights: typeof WEIGHTS, random: SeededRandom, weightAt: number): Fault {
   let at = weightAt
-  for (const [weight, make] of WEIGHTS) {
+  for (const [weight, make] of weights) {
     if (at < weight) return make(random)
     at -= weight
   }

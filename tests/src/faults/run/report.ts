@@ -170,6 +170,7 @@ function flagsOf({
     `--cells ${others.cells} --lanes ${others.lanesPerCell}`,
   ]
   if (others.replicationFactor !== 1) flags.push(`--replicas ${others.replicationFactor}`)
+  if (others.minInSync !== undefined) flags.push(`--min-in-sync ${others.minInSync}`)
   if (others.kinds !== undefined) flags.push(`--only ${others.kinds.join(',')}`)
   if (others.diskMegabytes !== 0) flags.push(`--disk ${others.diskMegabytes}`)
   if (others.failpoints !== undefined) flags.push(`--failpoints ${others.failpoints}`)

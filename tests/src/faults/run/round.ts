@@ -85,7 +85,12 @@ export async function runRound(
   })
   const keys = [...new Set(history.operations.flatMap(({ action }) => keysOf(action)))]
   const atRest = await readAll(keys, clients, history, healingMs)
-  const watch = await endWatches(number, watches, ports, atRest, settings)
+  const watch = await endWatches(number, watches, ports, atRest, settings).catch(
+    (error: unknown) => {
+      problems.push(`the end of the watches could not be written: ${String(error)}`)
+      return []
+    },
+  )
   const damage = await cutPower(node)
   const last = await readAll(keys, clients, history, healingMs)
   const operations = history.take()
@@ -118,6 +123,11 @@ async function endWatches(
   })
   try {
     await Promise.all(ends.map(async (key) => watchers[0]?.set(key, padded(value))))
+  } catch (error) {
+    for (const watch of watches) await watch.stop()
+    throw error
+  }
+  try {
     const areThere = (watch: WatchRecorder): boolean =>
       watch.isFollowing && ends.every((key) => watch.hasSeen(key, value))
     await until('the watches have seen the end', () => watches.every(areThere), healingMs)
@@ -133,12 +143,16 @@ async function endWatches(
   return watches.flatMap((watch) => watch.violations(history.operations, atRest ?? new Map()))
 }
 
-/** Kills everything, checks the data directory, starts again. Returns what the check found. */
+/**
+ * Kills everything, checks the data directory, starts again. Returns what the check found, and what the
+ * node has found itself: no fault harms a file that is the only one.
+ */
 async function cutPower(node: NodeUnderFault): Promise<string[]> {
   await node.killAll()
   const { code, output, log } = await runProgram(['verify', node.directory])
   await node.start()
-  return code === 0 ? [] : [`kv-node verify ended with ${code}:\n${output}${log}`]
+  const found = code === 0 ? [] : [`kv-node verify ended with ${code}:\n${output}${log}`]
+  return [...node.damageTold(), ...found]
 }
 
 /** Reads every key, into the history; undefined if that is not possible within the time. */

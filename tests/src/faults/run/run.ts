@@ -45,7 +45,7 @@ export async function run(
   const directory = smallDisk?.directory ?? (await mkdtemp(join(tmpdir(), 'kv-faults-')))
   const control = await mkdtemp(join(tmpdir(), 'kv-faults-control-'))
   const port = await freePort()
-  const { children, shards, pingTimeoutMs, replicationFactor, canary } = settings
+  const { children, shards, pingTimeoutMs, replicationFactor, minInSync, canary } = settings
   const node = new NodeUnderFault({
     directory,
     port,
@@ -53,6 +53,7 @@ export async function run(
     shards,
     pingTimeoutMs,
     replicationFactor,
+    minInSync,
     logLevel: settings.log === undefined ? 'error' : 'info',
     program: fileURLToPath(new URL('../nemesis/node-program.js', import.meta.url)),
     environment: environmentWith({ canary, control }),
@@ -144,8 +145,7 @@ async function rounds(
             control,
             smallDisk,
             random,
-            gapMsMax,
-            kinds,
+            scope: { gapMsMax, kinds, replicas: settings.replicationFactor },
             onPrimaryKilled,
             onFault,
           })

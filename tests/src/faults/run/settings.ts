@@ -24,6 +24,8 @@ export interface RunSettings {
   /** Every key must be readable again so long after the last fault. */
   readonly healingMs: number
   readonly replicationFactor: number
+  /** As the node has it if it is left out. */
+  readonly minInSync: number | undefined
   /** Megabytes of a file system made for the run, which is full at times; 0: none is made. */
   readonly diskMegabytes: number
   /** How often each failpoint is passed, in place of the schedule of faults; `undefined`: never. */
@@ -50,10 +52,13 @@ export const USAGE = `pnpm faults [options]
   --lanes <n>       calls under way for each (default 8)
   --gap <ms>        longest time between two faults (default 1500)
   --replicas <n>    copies of each shard (default 1)
+  --min-in-sync <n> of them that must be in sync for writes (default: as the node has it)
   --disk <n>        puts the node on a file system of so many megabytes that is full at times, where
                     one may be mounted (default 0: none)
   --failpoints <n>  instead of faults by schedule: ends or stops processes at each failpoint, n times
-  --canary <name>   puts a known bug into the node, which the run must find; "list" names them
+  --canary <name>   puts a known bug into the node, which the run must find; "list" names them;
+                    "all", or several with commas between: looks for each, one after the
+                    other, for ten minutes at most
   --report          measures failover and restart of a node with many keys, too
   --keys <n>        how many (default 1000000)
   --only <kinds>    only these faults, such as "kill-children,disk"; with --failpoints, only
@@ -78,6 +83,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       lanes: { type: 'string', default: '8' },
       gap: { type: 'string', default: '1500' },
       replicas: { type: 'string', default: '1' },
+      'min-in-sync': { type: 'string' },
       disk: { type: 'string', default: '0' },
       failpoints: { type: 'string' },
       canary: { type: 'string' },
@@ -90,6 +96,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     },
   })
   if (values.help) return undefined
+  const canary = CANARIES[values.canary ?? '']
   return {
     seed: values.seed === undefined ? Date.now() % 2 ** 32 : whole('seed', values.seed),
     seconds: whole('seconds', values.seconds),
@@ -104,14 +111,11 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     pingTimeoutMs: 1_000,
     // A known bug may well keep shards from being served: that is found, and need not be waited for.
     healingMs: values.canary === undefined ? 60_000 : 4_000,
-    replicationFactor: Math.max(
-      whole('replicas', values.replicas),
-      CANARIES[values.canary ?? '']?.replicas ?? 1,
-    ),
+    replicationFactor: Math.max(whole('replicas', values.replicas), canary?.replicas ?? 1),
+    minInSync: optional('min-in-sync', values['min-in-sync']) ?? canary?.minInSync,
     diskMegabytes: whole('disk', values.disk),
-    failpoints:
-      values.failpoints === undefined ? undefined : whole('failpoints', values.failpoints),
-    canary: values.canary,
+    failpoints: optional('failpoints', values.failpoints),
+    canary: canaryOf(values.canary),
     report: values.report,
     keys: whole('keys', values.keys),
     kinds: values.only?.split(','),
@@ -123,6 +127,19 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
 /** With long values, as a walk has them, few calls fill a log. */
 function cellsOf({ failpoints }: { readonly failpoints?: string | undefined }): number {
   return failpoints === undefined ? 512 : 64
+}
+
+/** A name that nobody knows would be looked for in vain. */
+function canaryOf(text: string | undefined): string | undefined {
+  for (const name of text?.split(',') ?? []) {
+    const isKnown = name in CANARIES || name === 'list' || name === 'all'
+    if (!isKnown) throw new TypeError(`there is no canary ${name}: --canary list names them`)
+  }
+  return text
+}
+
+function optional(name: string, text: string | undefined): number | undefined {
+  return text === undefined ? undefined : whole(name, text)
 }
 
 function whole(name: string, text: string): number {
