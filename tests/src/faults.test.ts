@@ -3,11 +3,9 @@
  * checker, the oracles and the offline check on all of it (P1 to P5, P8).
  */
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
-import { CANARIES } from './faults/canaries/canaries.js'
 import { ROOT } from './tidy/source-files.js'
 
 const PROGRAM = join(ROOT, 'tests', 'dist', 'faults', 'main.js')
@@ -68,22 +66,4 @@ describe('under faults', () => {
     },
     TIMEOUT_MS,
   )
-})
-
-test('the packages hold nothing of the known bugs and the failpoints', () => {
-  const suspicious = new RegExp(
-    ['canary', 'failpoint', 'FAULTS_', ...Object.keys(CANARIES)].join('|'),
-    'i',
-  )
-  for (const name of ['protocol', 'client', 'node']) {
-    // `files` of each manifest is this folder alone.
-    const folder = join(ROOT, 'packages', name, 'dist')
-    const shipped = readdirSync(folder, { recursive: true, withFileTypes: true })
-    const files = shipped.filter((entry) => entry.isFile())
-    expect(files.length).toBeGreaterThan(10)
-    const found = files.filter(({ parentPath, name: file }) =>
-      suspicious.test(readFileSync(join(parentPath, file), 'latin1')),
-    )
-    expect(found).toEqual([])
-  }
 })

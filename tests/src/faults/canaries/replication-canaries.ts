@@ -24,7 +24,18 @@ interface Replicator {
   settle(): void
 }
 
+interface LogEnd {
+  readonly last: { readonly revision: number }
+  readonly epochs: unknown
+}
+
+interface Follower {
+  readonly epoch: number
+  readonly ports: { readonly log: LogEnd; send(message: unknown): void }
+}
+
 const FILE = 'shard/replication/in-sync-set.js'
+const REPLICATOR = 'shard/replication/replicator.js'
 
 /** How long an answer of the coordinator is on its way: what is wrong until then has time to show. */
 const ANSWER_LATE_MS = 300
@@ -43,8 +54,9 @@ export const REPLICATION_CANARIES: Readonly<Record<string, Canary>> = {
     breaks: 'P1',
     what: 'a copy that is lost leaves the set in the memory of the primary only',
     replicas: 2,
+    minInSync: 1,
     release: async () => {
-      const replicators = await prototypeOf('shard/replication/replicator.js', 'Replicator')
+      const replicators = await prototypeOf(REPLICATOR, 'Replicator')
       replace(
         replicators,
         'reconsider',
@@ -69,6 +81,7 @@ export const REPLICATION_CANARIES: Readonly<Record<string, Canary>> = {
     breaks: 'P1',
     what: 'a copy that joins counts from the answer of the coordinator on, not from the question',
     replicas: 2,
+    minInSync: 1,
     release: async () => {
       const sets = await prototypeOf(FILE, 'InSyncSet')
       replaceGetter(sets, 'required', (set) => (set as Set).members)
@@ -80,7 +93,7 @@ export const REPLICATION_CANARIES: Readonly<Record<string, Canary>> = {
             return (this as Set).isMember(copy as number)
           },
       )
-      const replicators = await prototypeOf('shard/replication/replicator.js', 'Replicator')
+      const replicators = await prototypeOf(REPLICATOR, 'Replicator')
       replace(
         replicators,
         'onStored',
@@ -91,20 +104,47 @@ export const REPLICATION_CANARIES: Readonly<Record<string, Canary>> = {
       )
     },
   },
-  'follows-any-epoch': {
-    breaks: 'P1',
-    what: 'a copy follows whoever speaks to it, a primary of the past as well',
+  'epochs-not-compared': {
+    breaks: 'P2',
+    what: 'a copy that comes back keeps what only a primary of the past wrote, if the revisions fit',
     replicas: 2,
+    minInSync: 1,
     release: async () => {
+      const replicators = await prototypeOf(REPLICATOR, 'Replicator')
+      replace(
+        replicators,
+        'onState',
+        (real) =>
+          function onState(this: unknown, peer, message) {
+            const { epochs } = (this as { ports: { log: LogEnd } }).ports.log
+            return real.call(this, peer, { ...(message as object), epochs })
+          },
+      )
       const followers = await prototypeOf('shard/replication/follower.js', 'Follower')
       replace(
         followers,
-        'onMessage',
+        'onCutAsked',
         (real) =>
-          function onMessage(this: unknown, message) {
-            const follower = this as { epoch: number }
-            follower.epoch = Math.min(follower.epoch, (message as { epoch: number }).epoch)
-            return real.call(this, message)
+          function onCutAsked(this: unknown, after) {
+            const follower = this as Follower
+            const { revision } = after as LogEnd['last']
+            if (follower.ports.log.last.revision !== revision) return real.call(this, after)
+            // It says that it ends as the primary wishes, whatever it has there.
+            Object.assign(follower, { phase: 'following', taken: after, durableRevision: revision })
+            const { epoch } = follower
+            follower.ports.send({ type: 'joined', epoch, last: after })
+            return undefined
+          },
+      )
+      // The frames that follow are chained to what the copy has.
+      const logs = await prototypeOf('shard/log/log.js', 'Log')
+      replace(
+        logs,
+        'append',
+        (real) =>
+          function append(this: unknown, buffer, bodyBytes, meta, options) {
+            const { checksum: _, ...others } = (options ?? {}) as Record<string, unknown>
+            return real.call(this, buffer, bodyBytes, meta, others)
           },
       )
     },
