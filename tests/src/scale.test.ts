@@ -2,12 +2,14 @@
  * Children come and go while the node serves: nobody notices but by the time it takes.
  */
 import type { UntypedClient } from '@kv/client'
-import type { KvNode } from '@kv/node'
+import type { KvNode, NodeStats } from '@kv/node'
 import { describe, expect, test } from 'vitest'
 import { rejectionOf } from './behaviour/rejection.js'
 import { WatchLog } from './load/watch-log.js'
 import { WatchedWrites } from './load/watched-writes.js'
 import { WriteStream } from './load/write-stream.js'
+import { freePort } from './scene/free-port.js'
+import { kvNode } from './scene/kv-node.js'
 import { isBalanced, pidOf } from './scene/placement.js'
 import { isRunning, killNow } from './scene/process-table.js'
 import type { Scene } from './scene/scene.js'
@@ -20,18 +22,23 @@ interface Load {
   readonly stream: WriteStream
 }
 
-async function loaded(scene: Scene, replicationFactor = 1): Promise<Load> {
-  const node = await scene.startNode({ children: 2, replicationFactor })
-  const clients = [0, 1].map(() => scene.client({ url: node.url, timeout: 30_000 }))
+function streamOf(scene: Scene, clients: readonly UntypedClient[]): WriteStream {
   const stream = new WriteStream(clients, { prefix: 'stream/' })
   // A test that fails must not leave it to write for ever.
   scene.onEnd(() => stream.end().catch(() => undefined))
+  return stream
+}
+
+async function loaded(scene: Scene, replicationFactor = 1): Promise<Load> {
+  const node = await scene.startNode({ children: 2, replicationFactor })
+  const clients = [0, 1].map(() => scene.client({ url: node.url, timeout: 30_000 }))
+  const stream = streamOf(scene, clients)
   await stream.untilAcknowledged(300)
   return { node, stream }
 }
 
 /** Resolves when the stream has gone on for a while; what was not as promised. */
-async function finish({ stream }: Load, client: UntypedClient): Promise<string[]> {
+async function finish({ stream }: Pick<Load, 'stream'>, client: UntypedClient): Promise<string[]> {
   await stream.untilAcknowledged(300)
   await stream.end()
   return [...stream.failures.map(String), ...(await stream.violations(client))]
@@ -115,6 +122,61 @@ describe('scale while serving', () => {
       expect(await former).toMatchObject({ code: 'CONFLICT', outcome: 'unknown' })
       expect(shapeOf(node)).toEqual({ children: [1, 2, 3], isBalanced: true })
       expect(await finish(load, scene.client(node.url))).toEqual([])
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe('kv-node scale and status', () => {
+  test(
+    'under load → 0 when nothing is left to move; status shows who has what',
+    async () => {
+      const scene = sceneOfTest()
+      const node = await scene.serve({ children: 2 })
+      const client = scene.client({ url: node.url, timeout: 30_000 })
+      const stream = streamOf(scene, [client])
+      const port = new URL(node.url).port
+      const scaled = await kvNode('scale', '4', '--port', port)
+      expect(scaled).toMatchObject({ code: 0, stderr: '' })
+      expect(scaled.stdout).toMatch(/4 children, nothing to move\n$/)
+      const status = await kvNode('status', '--port', port)
+      expect(status.stdout).toMatch(/4 children, nothing to move/)
+      const { stdout } = await kvNode('status', '--json', '--port', port)
+      const { children, shards } = JSON.parse(stdout) as NodeStats
+      expect(children.map(({ primaries }) => primaries)).toEqual([4, 4, 4, 4])
+      expect(shards.some(({ writeP99Ms = 0 }) => writeP99Ms > 0)).toBe(true)
+      expect(await kvNode('scale', '99', '--port', port)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('from 1 to 16') as string,
+      })
+      expect(await finish({ stream }, client)).toEqual([])
+    },
+    TIMEOUT_MS,
+  )
+
+  test('no node there → 1, and what to look at', async () => {
+    const port = String(await freePort())
+    const failed = await kvNode('status', '--port', port)
+    expect(failed).toMatchObject({ code: 1, stdout: '' })
+    expect(failed.stderr).toContain('is it running, and are --host and --port right?')
+  })
+
+  test(
+    'the coordinator is killed in the middle → the next one goes on (P1, P4, P5)',
+    async () => {
+      const scene = sceneOfTest()
+      const node = await scene.serve({ children: 2 })
+      const client = scene.client({ url: node.url, timeout: 30_000 })
+      const stream = streamOf(scene, [client])
+      await stream.untilAcknowledged(100)
+      const port = Number(new URL(node.url).port)
+      const response = await fetch(`http://127.0.0.1:${port}/scale?children=5`, { method: 'POST' })
+      expect(response.status).toBe(202)
+      await node.kill()
+      await scene.serve({ directory: node.directory, port, children: 2 })
+      const { stdout } = await kvNode('scale', '5', '--port', String(port))
+      expect(stdout).toBe('5 children, nothing to move\n')
+      expect(await finish({ stream }, client)).toEqual([])
     },
     TIMEOUT_MS,
   )

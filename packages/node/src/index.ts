@@ -5,7 +5,7 @@ export type { NodeLimitOptions, NodeOptions } from './config.js'
 export type { ChildExit } from './coordinator/child-process.js'
 export type { ChildPhase } from './coordinator/child-state.js'
 export type { CopyPhase, CopyRole } from './coordinator/copy-state.js'
-export type { Failover } from './coordinator/failover-watch.js'
+export type { Failover, Move } from './coordinator/failover-watch.js'
 export type {
   NodeChild,
   NodeCopy,
@@ -19,6 +19,7 @@ export type {
   CoordinatorStats,
   NodeStats,
   ProcessStats,
+  ScalingStats,
   ShardStats,
 } from './coordinator/statistics.js'
 export type { LogLevel } from './logger.js'

@@ -6,7 +6,7 @@ import { EventEmitter } from 'node:events'
 import { forkChild } from './coordinator/child-process.js'
 import type { ChildExit } from './coordinator/child-process.js'
 import { Coordinator } from './coordinator/coordinator.js'
-import type { Failover } from './coordinator/failover-watch.js'
+import type { Failover, Move } from './coordinator/failover-watch.js'
 import type { NodeTopology } from './coordinator/operator-topology.js'
 import type { NodeStats } from './coordinator/statistics.js'
 import type { NodeOptions } from './config.js'
@@ -21,6 +21,8 @@ export interface NodeEvents {
   'child-exit': ChildExit & { readonly child: number; readonly pid: number }
   /** A shard that had lost its primary is served again. */
   failover: Failover
+  /** A shard is served by another child, though nothing was wrong: see `scale`. */
+  move: Move
 }
 
 export interface KvNode extends AsyncDisposable {
@@ -66,6 +68,7 @@ export async function startNode(options: NodeOptions): Promise<KvNode> {
       onTopology: (topology) => emit('topology', topology),
       onChildExit: (exit) => emit('child-exit', exit),
       onFailover: (failover) => emit('failover', failover),
+      onMove: (move) => emit('move', move),
     },
   )
   let closing: Promise<void> | undefined

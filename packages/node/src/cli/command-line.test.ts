@@ -85,6 +85,23 @@ describe('kv-node command line', () => {
     })
   })
 
+  test('status and scale → where the node is, and what of it', () => {
+    const usual = { host: '127.0.0.1', port: 7400, token: undefined }
+    expect(readCommandLine(['status'], {})).toEqual({ type: 'status', node: usual, isJson: false })
+    const environment = { KV_HOST: 'db', KV_PORT: '1', KV_TOKEN: 't' }
+    const node = { host: 'db', port: 2, token: 't' }
+    expect(readCommandLine(['status', '--json', '--port', '2'], environment)).toEqual({
+      type: 'status',
+      node,
+      isJson: true,
+    })
+    expect(readCommandLine(['scale', '5', '--port', '2'], environment)).toEqual({
+      type: 'scale',
+      node,
+      children: 5,
+    })
+  })
+
   test('help and version → before anything else', () => {
     expect(readCommandLine(['--help', '--port', 'x'], {})).toEqual({ type: 'help' })
     expect(readCommandLine(['help'], {})).toEqual({ type: 'help' })
@@ -99,6 +116,10 @@ describe('kv-node command line', () => {
       [[], { KV_PORT: '-1' }, 'KV_PORT is a whole number, not -1'],
       [['--log-level', 'loud'], {}, '--log-level is one of'],
       [['--colour'], {}, '--colour'],
+      [['scale'], {}, 'the number of children is a whole number'],
+      [['scale', 'up'], {}, 'the number of children is a whole number, not up'],
+      [['scale', '3', '4'], {}, 'what is 4 to mean?'],
+      [['status', 'now'], {}, 'what is now to mean?'],
     ]
     for (const [args, environment, message] of cases) {
       expect(() => readCommandLine(args, environment)).toThrow(TypeError)

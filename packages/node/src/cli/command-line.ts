@@ -6,6 +6,7 @@
  */
 import { parseArgs } from 'node:util'
 import type { NodeOptions } from '../config.js'
+import { DEFAULT_HOST, DEFAULT_PORT } from '../config.js'
 import { LOG_LEVELS, isLogLevel } from '../logger.js'
 
 const DATA_DIR_DEFAULT = './data'
@@ -15,13 +16,26 @@ export type Command =
   | { readonly type: 'version' }
   | { readonly type: 'serve'; readonly options: NodeOptions }
   | { readonly type: 'verify'; readonly volumes: readonly string[] }
+  | { readonly type: 'status'; readonly node: RunningNode; readonly isJson: boolean }
+  | { readonly type: 'scale'; readonly node: RunningNode; readonly children: number }
+
+/** Where a node that runs is asked. */
+export interface RunningNode {
+  readonly host: string
+  readonly port: number
+  readonly token: string | undefined
+}
 
 export const HELP: string = `Usage: kv-node [serve] [options]
        kv-node verify [<path> …]
+       kv-node status [--json] [--host …] [--port …] [--token …]
+       kv-node scale <n> [--host …] [--port …] [--token …]
 
 serve runs a kv node: one coordinator and its shard children. verify checks the data directory of a
 node that does not run, or all of its volumes: logs, journals, states and copies against each other.
-It changes nothing.
+It changes nothing. status shows what the children and shards of a running node have and do, each figure
+of the last second. scale gives it n children while it serves, and ends when nothing is left to move; to
+end it earlier stops nothing.
 
 Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
   --data-dir <path>   where everything is kept; made if it is not there  (${DATA_DIR_DEFAULT})
@@ -48,10 +62,11 @@ Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
   --snapshots-every <ms>
                       with one copy: how often a shard that is written to takes a snapshot, from which
                       a damaged state is built anew; 0 for never  (0)
+  --json              of status: for programs
   --log-level <level> ${LOG_LEVELS.join(', ')}  (info)
   --help, --version
 
-GET /livez, /readyz and /stats answer on the same port. SIGTERM and SIGINT drain and end with code 0.
+GET /livez, /readyz and /stats answer on the same port, and POST /scale?children=<n>. SIGTERM and SIGINT drain and end with code 0.
 Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration, 3 damage found by verify.
 `
 
@@ -72,11 +87,12 @@ const FLAGS = {
   'history-ms': { type: 'string' },
   'snapshots-every': { type: 'string' },
   'log-level': { type: 'string' },
+  json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
 
-type TextFlag = Exclude<keyof typeof FLAGS, 'help' | 'version'>
+type TextFlag = Exclude<keyof typeof FLAGS, 'json' | 'help' | 'version'>
 
 export function readCommandLine(
   args: readonly string[],
@@ -92,9 +108,32 @@ export function readCommandLine(
   const [command = 'serve', ...rest] = positionals
   if (command === 'help') return { type: 'help' }
   if (command === 'verify') return verifyCommand(rest, settingsFrom(values, environment))
+  if (command === 'status') {
+    refuseMore(rest)
+    const node = runningNode(settingsFrom(values, environment))
+    return { type: 'status', node, isJson: values.json === true }
+  }
+  if (command === 'scale') {
+    const [text = '', ...more] = rest
+    refuseMore(more)
+    const children = wholeNumber({ text, source: 'the number of children' })!
+    return { type: 'scale', node: runningNode(settingsFrom(values, environment)), children }
+  }
   if (command !== 'serve') throw new TypeError(`there is no command ${command}`)
-  if (rest.length > 0) throw new TypeError(`what is ${rest[0]} to mean?`)
+  refuseMore(rest)
   return { type: 'serve', options: serveOptions(settingsFrom(values, environment)) }
+}
+
+function refuseMore(rest: readonly string[]): void {
+  if (rest.length > 0) throw new TypeError(`what is ${rest[0]} to mean?`)
+}
+
+function runningNode(setting: Setting): RunningNode {
+  return {
+    host: setting('host')?.text ?? DEFAULT_HOST,
+    port: wholeNumber(setting('port')) ?? DEFAULT_PORT,
+    token: setting('token')?.text,
+  }
 }
 
 function verifyCommand(paths: readonly string[], setting: Setting): Command {

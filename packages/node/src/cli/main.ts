@@ -12,7 +12,9 @@ import { checkDataDirectory } from '../verify/data-directory-check.js'
 import { banner } from './banner.js'
 import type { Command } from './command-line.js'
 import { HELP, readCommandLine } from './command-line.js'
+import { scaleNode } from './scale.js'
 import { endOnSignals } from './signals.js'
+import { statusOf } from './status.js'
 import { verifyReport } from './verify.js'
 
 const EXIT_FAILURE = 1
@@ -41,6 +43,16 @@ function main(): void {
       return
     case 'verify':
       void verify(command.volumes.map((path) => resolve(path)))
+      return
+    case 'status':
+      void operate(async () => {
+        process.stdout.write(await statusOf(command.node, command.isJson))
+      })
+      return
+    case 'scale':
+      void operate(() =>
+        scaleNode(command.node, command.children, (line) => process.stdout.write(`${line}\n`)),
+      )
   }
 }
 
@@ -63,6 +75,16 @@ function serve({ options }: Extract<Command, { type: 'serve' }>): void {
       process.exit(error instanceof TypeError ? EXIT_USAGE : EXIT_FAILURE)
     },
   )
+}
+
+/** Something is asked of a node that runs. */
+async function operate(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    complain(error)
+    process.exitCode = error instanceof TypeError ? EXIT_USAGE : EXIT_FAILURE
+  }
 }
 
 function placesOf({ dataDir, volumes = [dataDir ?? ''] }: NodeOptions): string {

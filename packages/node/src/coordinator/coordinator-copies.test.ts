@@ -69,7 +69,7 @@ async function start(changes: Partial<CoordinatorSettings> = {}): Promise<Coordi
       },
       ...changes,
     },
-    { onTopology: () => {}, onChildExit: () => {}, onFailover: () => {} },
+    { onTopology: () => {}, onChildExit: () => {}, onFailover: () => {}, onMove: () => {} },
   )
   return running
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CoordinatorSettings } from './coordinator.js'
 import { Coordinator } from './coordinator.js'
+import type { Move } from './failover-watch.js'
 import type { NodeTopology } from './operator-topology.js'
 import { PLAIN_SETTINGS } from './testing/plain-settings.js'
 import { PlayedChild } from './testing/played-child.js'
@@ -14,6 +15,7 @@ const SHARDS = 16
 let dataDir: string
 let children: PlayedChild[]
 let exits: number[]
+let moves: Move[]
 let running: Coordinator | undefined
 /** Called with each child that is forked. */
 let onFork: (child: PlayedChild) => void
@@ -21,6 +23,7 @@ let onFork: (child: PlayedChild) => void
 async function start(changes: Partial<CoordinatorSettings> = {}): Promise<Coordinator> {
   children = []
   exits = []
+  moves = []
   running = await Coordinator.start(
     {
       ...PLAIN_SETTINGS,
@@ -35,7 +38,12 @@ async function start(changes: Partial<CoordinatorSettings> = {}): Promise<Coordi
       },
       ...changes,
     },
-    { onTopology: () => {}, onChildExit: ({ child }) => exits.push(child), onFailover: () => {} },
+    {
+      onTopology: () => {},
+      onChildExit: ({ child }) => exits.push(child),
+      onFailover: () => {},
+      onMove: (move) => moves.push(move),
+    },
   )
   return running
 }
@@ -197,5 +205,63 @@ describe('coordinator: children at a restart', () => {
     expect(node.topology().children).toHaveLength(4)
     await node.scale(2)
     expect((await restart({ children: undefined })).topology().children).toHaveLength(2)
+  })
+})
+
+describe('coordinator: POST /scale', () => {
+  async function post(
+    path: string,
+    init: { method?: string; headers?: Record<string, string> } = {},
+  ): Promise<{ status: number; body: unknown }> {
+    const url = `http://127.0.0.1:${running!.port}${path}`
+    const response = await fetch(url, { method: 'POST', ...init })
+    return { status: response.status, body: await response.json() }
+  }
+
+  test('a number → 202; the stats say how far it has come', async () => {
+    const node = await start()
+    expect(await post('/scale?children=3')).toEqual({ status: 202, body: { children: 3 } })
+    await node.scale(3)
+    expect((await node.stats()).scaling).toEqual({
+      children: 3,
+      shardsToMove: 0,
+      isSettled: true,
+    })
+  })
+
+  test.each(['/scale', '/scale?children=', '/scale?children=99', '/scale?children=3&x=1'])(
+    '%s → 400, and what is possible',
+    async (path) => {
+      await start()
+      const { status, body } = await post(path)
+      expect(status).toBe(400)
+      expect(body).toMatchObject({
+        error: expect.stringContaining('children is a whole number from 1 to 16') as string,
+      })
+      expect(running!.topology().children).toHaveLength(2)
+    },
+  )
+
+  test('a page, whatever it is, another method, no token → turned away', async () => {
+    await start({ token: 'secret', origins: ['https://app.example'] })
+    const authorization = 'Bearer secret'
+    const answers = await Promise.all([
+      post('/scale?children=3', { headers: { authorization, origin: 'https://app.example' } }),
+      post('/scale?children=3', { headers: { authorization, origin: 'http://localhost:3000' } }),
+      post('/scale?children=3', { method: 'GET', headers: { authorization } }),
+      post('/scale?children=3'),
+      post('/scale?children=3', { headers: { authorization: 'Bearer other' } }),
+      post('/scale?children=3', { headers: { authorization } }),
+    ])
+    expect(answers.map(({ status }) => status)).toEqual([403, 403, 405, 401, 401, 202])
+  })
+
+  test('a move → said once, from whom to whom', async () => {
+    const node = await start()
+    await node.scale(3)
+    await node.stats()
+    expect(moves).toHaveLength(5)
+    expect(new Set(moves.map(({ to }) => to))).toEqual(new Set([3]))
+    expect(new Set(moves.map(({ shard }) => shard)).size).toBe(5)
   })
 })

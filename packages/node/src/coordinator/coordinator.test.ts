@@ -94,7 +94,7 @@ async function start(changes: Partial<CoordinatorSettings> = {}): Promise<Coordi
       },
       ...changes,
     },
-    { onTopology: () => {}, onChildExit: () => {}, onFailover: () => {} },
+    { onTopology: () => {}, onChildExit: () => {}, onFailover: () => {}, onMove: () => {} },
   )
   return running
 }

@@ -20,9 +20,10 @@ import type { ChildExit, ForkChild } from './child-process.js'
 import { assertScale } from './child-count.js'
 import type { CopyState } from './copy-state.js'
 import type { DataDirectory } from './data-directory.js'
-import type { Failover } from './failover-watch.js'
+import type { Failover, Move } from './failover-watch.js'
 import { FailoverWatch } from './failover-watch.js'
 import { createHttpServer, listen } from './http.js'
+import { measurementOf } from './measurement.js'
 import type { NodeState } from './node-state.js'
 import type { NodeTopology } from './operator-topology.js'
 import { missingShards, operatorTopology } from './operator-topology.js'
@@ -83,6 +84,7 @@ export interface CoordinatorListener {
   onTopology(topology: NodeTopology): void
   onChildExit(exit: ChildExit & { readonly child: number; readonly pid: number }): void
   onFailover(failover: Failover): void
+  onMove(move: Move): void
 }
 
 export class Coordinator {
@@ -178,6 +180,16 @@ export class Coordinator {
     await settled
   }
 
+  /** Resolves once it is on disk; whoever wants to know more can look. */
+  private acceptScale(children: unknown): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.scale(children as number, resolve).catch((error: unknown) => {
+        this.settings.log.warn({ err: error }, 'the node could not be scaled')
+        reject(error as Error)
+      })
+    })
+  }
+
   /** Callers at the same time share one answer: a child has at most one report to write. */
   stats(): Promise<NodeStats> {
     this.measuring ??= this.measure().finally(() => {
@@ -211,24 +223,15 @@ export class Coordinator {
 
   private async measure(): Promise<NodeStats> {
     const reports = await this.statistics.collect()
-    const { state } = this.supervisor
-    const { rss, heapUsed } = process.memoryUsage()
-    const { user, system } = process.cpuUsage()
-    return {
-      coordinator: {
-        pid: process.pid,
-        rssBytes: rss,
-        heapBytes: heapUsed,
-        cpuMs: (user + system) / 1_000,
+    return measurementOf(this.supervisor.state, {
+      statistics: this.statistics,
+      reports,
+      connected: {
         connections: this.relay.connectionCount,
         batchesInFlight: this.relay.pendingBatches,
       },
-      children: [...reports].map(([id, { rssBytes, heapBytes, cpuMs }]) => {
-        const pid = state.children[id - 1]?.process?.pid ?? 0
-        return { id, pid, rssBytes, heapBytes, cpuMs }
-      }),
-      shards: this.statistics.shards(state, reports, performance.now()),
-    }
+      nowMs: performance.now(),
+    })
   }
 
   private async arrive(): Promise<void> {
@@ -257,6 +260,7 @@ export class Coordinator {
       origins: { hasToken: token !== undefined, allowed: origins },
       isTokenRight: tokenCheck(token),
       stats: () => this.stats(),
+      scale: (children) => this.acceptScale(children),
     })
   }
 
@@ -340,7 +344,7 @@ export class Coordinator {
 
   private onPublish(): void {
     const { published, shards } = this.supervisor.state
-    const failovers = this.failovers.onPublish(published, shards, performance.now())
+    const { failovers, moves } = this.failovers.onPublish(published, shards, performance.now())
     if (failovers.length > 0) {
       const served = failovers.map((failover) => failover.shard)
       this.settings.log.warn(
@@ -349,6 +353,7 @@ export class Coordinator {
       )
     }
     for (const failover of failovers) this.listener.onFailover(failover)
+    for (const move of moves) this.listener.onMove(move)
     this.listener.onTopology(this.topology())
     this.onChange()
   }

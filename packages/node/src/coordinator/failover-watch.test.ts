@@ -15,24 +15,36 @@ function shards(phase: CopyPhase): ShardState[] {
   return [loneShard(0, { phase })]
 }
 
+const NOTHING = { failovers: [], moves: [] }
+
 describe('failover watch', () => {
   test('a primary is lost and another takes over → one failover, with its duration', () => {
     const watch = new FailoverWatch(topology(2, 1))
-    expect(watch.onPublish(topology(NO_CHILD, 1), shards('closed'), 100)).toEqual([])
-    expect(watch.onPublish(topology(1, 2), shards('open'), 180)).toEqual([
-      { shard: 0, from: 2, to: 1, epoch: 2, durationMs: 80 },
-    ])
-    expect(watch.onPublish(topology(1, 2), shards('open'), 200)).toEqual([])
+    expect(watch.onPublish(topology(NO_CHILD, 1), shards('closed'), 100)).toEqual(NOTHING)
+    expect(watch.onPublish(topology(1, 2), shards('open'), 180)).toEqual({
+      failovers: [{ shard: 0, from: 2, to: 1, epoch: 2, durationMs: 80 }],
+      moves: [],
+    })
+    expect(watch.onPublish(topology(1, 2), shards('open'), 200)).toEqual(NOTHING)
   })
 
   test('a shard is released and opened elsewhere → a move, no failover', () => {
     const watch = new FailoverWatch(topology(2, 1))
-    expect(watch.onPublish(topology(NO_CHILD, 1), shards('releasing'), 100)).toEqual([])
-    expect(watch.onPublish(topology(1, 2), shards('open'), 180)).toEqual([])
+    expect(watch.onPublish(topology(NO_CHILD, 1), shards('releasing'), 100)).toEqual(NOTHING)
+    expect(watch.onPublish(topology(1, 2), shards('open'), 180)).toEqual({
+      failovers: [],
+      moves: [{ shard: 0, from: 2, to: 1, epoch: 2, durationMs: 80 }],
+    })
+  })
+
+  test('it is released and opened where it was → neither', () => {
+    const watch = new FailoverWatch(topology(2, 1))
+    expect(watch.onPublish(topology(NO_CHILD, 1), shards('releasing'), 100)).toEqual(NOTHING)
+    expect(watch.onPublish(topology(2, 2), shards('open'), 180)).toEqual(NOTHING)
   })
 
   test('the first opening after a start → no failover', () => {
     const watch = new FailoverWatch(topology(NO_CHILD, 1))
-    expect(watch.onPublish(topology(1, 2), shards('open'), 100)).toEqual([])
+    expect(watch.onPublish(topology(1, 2), shards('open'), 100)).toEqual(NOTHING)
   })
 })

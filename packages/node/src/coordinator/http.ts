@@ -2,8 +2,8 @@
  * The one port of the node: health checks over HTTP, clients over WebSocket.
  *
  * `/livez` says that the process turns, `/readyz` whether every shard can be used; an orchestrator
- * restarts on the first and routes on the second. `/stats` is what the node measures of itself.
- * Nothing else is served.
+ * restarts on the first and routes on the second. `/stats` is what the node measures of itself,
+ * `/scale` changes how many children it has. Nothing else is served.
  */
 import { STATUS_CODES, createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -11,6 +11,8 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { KvError } from '@kv/protocol'
 import { isOriginAllowed } from '../ingress/origin.js'
+import type { ScaleEndpoint } from './scale-endpoint.js'
+import { answerScale } from './scale-endpoint.js'
 import type { StatsEndpoint } from './stats-endpoint.js'
 import { answerStats, reply } from './stats-endpoint.js'
 
@@ -24,7 +26,7 @@ export interface Readiness {
   readonly missing: readonly { readonly shard: number; readonly reason: string }[]
 }
 
-export interface HttpHandlers extends StatsEndpoint {
+export interface HttpHandlers extends StatsEndpoint, ScaleEndpoint {
   readonly readiness: () => Readiness
   /** Whether one more client may come in. */
   readonly hasRoom: () => boolean
@@ -74,6 +76,8 @@ function answer(request: IncomingMessage, response: ServerResponse, handlers: Ht
     reply(response, isReady ? 200 : 503, { ready: isReady, missing })
   } else if (path === '/stats') {
     answerStats(request, response, handlers).catch(() => response.destroy())
+  } else if (path === '/scale') {
+    answerScale(request, response, handlers).catch(() => response.destroy())
   } else if (path === '/') {
     response.setHeader('upgrade', 'websocket')
     reply(response, 426, { error: 'this port speaks WebSocket' })

@@ -49,6 +49,8 @@ export interface NodeChild {
   /** Where it listens for direct connections; 0 if it does not. */
   readonly port: number
   readonly state: ChildPhase
+  /** It is not wanted any more: what it has moves to others, then it ends. */
+  readonly isLeaving: boolean
 }
 
 export function operatorTopology(
@@ -78,6 +80,7 @@ export function operatorTopology(
       pid: child.process?.pid ?? 0,
       port: 0,
       state: child.phase,
+      isLeaving: child.isLeaving,
     })),
   }
 }

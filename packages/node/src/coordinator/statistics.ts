@@ -6,7 +6,9 @@
  */
 import { NO_CHILD } from '@kv/protocol'
 import type { ChildReport, CopyReport, ShardReport } from '../link/control.js'
+import type { ChildPhase } from './child-state.js'
 import type { NodeState } from './node-state.js'
+import { movesToCome } from './settled.js'
 import type { ShardPhase } from './shard-state.js'
 import { primaryChild, shardPhase, shardReason } from './shard-state.js'
 
@@ -30,6 +32,28 @@ export interface CoordinatorStats extends ProcessStats {
 export interface ChildStats extends ProcessStats {
   readonly id: number
   readonly pid: number
+  readonly state: ChildPhase
+  /** It is not wanted any more: what it has moves to others, then it ends. */
+  readonly isLeaving: boolean
+  /** Shards it serves. */
+  readonly primaries: number
+  /** Copies it hosts, primaries among them. */
+  readonly copies: number
+  /** On disk, of the copies it hosts: states and logs. */
+  readonly bytes: number
+  /** Of the shards it serves, since the last time somebody asked. */
+  readonly readsPerSecond?: number
+  readonly writesPerSecond?: number
+}
+
+/** Where the node is on its way to where everything belongs. */
+export interface ScalingStats {
+  /** Children that the node is to have. */
+  readonly children: number
+  /** Shards that are to be served by another child than now. */
+  readonly shardsToMove: number
+  /** Whether nothing is left to do: see `KvNode.scale`. */
+  readonly isSettled: boolean
 }
 
 /** Figures are missing while no child serves the shard, or if its child did not answer. */
@@ -39,6 +63,8 @@ export interface ShardStats extends Partial<Omit<ShardReport, 'shard' | 'epoch'>
   /** The child that serves the shard; 0 while none does. */
   readonly primary: number
   readonly state: ShardPhase
+  /** The child that is to serve it, if that is not the one that does. */
+  readonly movesTo?: number
   /** Why it is not open. */
   readonly reason?: string
   readonly readsPerSecond?: number
@@ -53,6 +79,7 @@ export interface BackupStats extends Omit<CopyReport, 'shard'> {
 
 export interface NodeStats {
   readonly coordinator: CoordinatorStats
+  readonly scaling: ScalingStats
   readonly children: readonly ChildStats[]
   readonly shards: readonly ShardStats[]
 }
@@ -128,6 +155,7 @@ export class Statistics {
       }
     }
     const backups = backupsIn(reports)
+    const moves = movesToCome(state, nowMs)
     return state.shards.map((shard) => {
       const { id, epoch } = shard
       const primary = state.published.primaries[id] ?? NO_CHILD
@@ -137,6 +165,7 @@ export class Statistics {
         epoch,
         primary,
         state: shardPhase(shard),
+        ...(moves.has(id) ? { movesTo: moves.get(id)! } : {}),
         ...(reason === '' ? {} : { reason }),
         ...(backups.has(id) ? { backups: backups.get(id)! } : {}),
       }

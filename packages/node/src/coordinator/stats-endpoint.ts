@@ -42,14 +42,18 @@ export async function answerStats(
     response.setHeader('allow', 'GET, OPTIONS')
     reply(response, 405, { error: 'only GET' })
   } else if (!isTokenRight(tokenOf(authorization))) {
-    response.setHeader('www-authenticate', 'Bearer')
-    reply(response, 401, { error: 'this node asks for a token: Authorization: Bearer <token>' })
+    refuseStranger(response)
   } else {
     reply(response, 200, await stats())
   }
 }
 
-function tokenOf(authorization: string): string {
+export function refuseStranger(response: ServerResponse): void {
+  response.setHeader('www-authenticate', 'Bearer')
+  reply(response, 401, { error: 'this node asks for a token: Authorization: Bearer <token>' })
+}
+
+export function tokenOf(authorization: string): string {
   return /^Bearer (.+)$/i.exec(authorization)?.[1] ?? ''
 }
 

@@ -32,6 +32,7 @@ import type { Taken } from './snapshot/snapshot-keeper.js'
 import { latestOf, SnapshotKeeper } from './snapshot/snapshot-keeper.js'
 import { SnapshotReader } from './snapshot/snapshot-reader.js'
 import { stateDamageIn } from './state/stored-entry.js'
+import { WriteTimeWindows } from './write-times.js'
 
 export type { ShardOptions }
 
@@ -61,6 +62,7 @@ export class Shard {
   private applying: Promise<void> | undefined
   private applyError: Error | undefined
   private writes = 0
+  private readonly writeTimes = new WriteTimeWindows(performance.now())
 
   private constructor(options: ShardOptions, replica: Replica, latest: Taken | undefined) {
     this.id = options.shard
@@ -279,6 +281,7 @@ export class Shard {
     this.keeper.onFrame(group.lastRevision, group.bodyBytes)
     this.snapshots?.onFrame(group.bodyBytes)
     this.watchers.onCommit(group)
+    this.writeTimes.record(group.sinceMs, performance.now(), group.count)
   }
 
   /** What is due from time to time: entries end, and the log that was kept long enough goes. */
@@ -355,6 +358,7 @@ export class Shard {
       overlayBytes: this.overlayBytes,
       reads: this.committed.count,
       writes: this.writes,
+      ...this.writeTimes.read(performance.now()),
       ...(blocked === undefined ? {} : { writesBlocked: blocked }),
     }
   }

@@ -27,6 +27,8 @@ export class Group {
   /** The frame: headroom for the log's header, then the entries. */
   readonly writer: WireWriter
   readonly firstRevision: number
+  /** When it began to gather; monotonic. */
+  readonly sinceMs: number
   readonly keys: string[] = []
   readonly helds: Held[] = []
   count = 0
@@ -37,8 +39,9 @@ export class Group {
   answerBytes = 0
   private readonly waiting: Waiting[] = []
 
-  constructor(firstRevision: number, writer: WireWriter) {
+  constructor(firstRevision: number, writer: WireWriter, sinceMs: number) {
     this.firstRevision = firstRevision
+    this.sinceMs = sinceMs
     this.writer = writer
   }
 

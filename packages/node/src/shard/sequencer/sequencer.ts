@@ -266,7 +266,7 @@ export class Sequencer implements AtomicState {
   private gathering(): Group {
     const last = this.groups.at(-1)
     if (last !== undefined && last.bodyBytes < GROUP_BYTES_SOFT) return last
-    const group = new Group(this.nextRevision, this.memory.writer())
+    const group = new Group(this.nextRevision, this.memory.writer(), performance.now())
     this.groups.push(group)
     return group
   }
