@@ -2,10 +2,16 @@
  * WebSocket connections of Node, through `ws`. The only file that knows `ws`.
  */
 import { MESSAGE_BYTES_MAX } from '@kv/protocol'
+import type { NetworkSocket } from 'ws'
 import { WebSocket } from 'ws'
 import type { Transport, TransportEnd, TransportEvents } from './transport.js'
 
 const BINARY = { binary: true } as const
+
+/** The package compiles without the types of Node. */
+const { process } = globalThis as unknown as {
+  readonly process: { nextTick(callback: () => void): void }
+}
 
 /**
  * A client must send a mask, and may choose it. Masks protect proxies from pages that make a
@@ -14,6 +20,27 @@ const BINARY = { binary: true } as const
  */
 function generateMask(mask: Uint8Array): void {
   mask.fill(0)
+}
+
+/** Messages of one turn of the event loop leave in one system call. */
+class Turn {
+  private readonly network: NetworkSocket
+  private isCorked = false
+  private readonly end = (): void => {
+    this.isCorked = false
+    this.network.uncork()
+  }
+
+  constructor(network: NetworkSocket) {
+    this.network = network
+  }
+
+  begin(): void {
+    if (this.isCorked) return
+    this.isCorked = true
+    this.network.cork()
+    process.nextTick(this.end)
+  }
 }
 
 export function openNodeTransport(url: string, events: TransportEvents): Transport {
@@ -25,6 +52,10 @@ export function openNodeTransport(url: string, events: TransportEvents): Transpo
     skipUTF8Validation: true,
   })
   let failure: Error | undefined
+  let turn: Turn | undefined
+  socket.on('upgrade', (response) => {
+    turn = new Turn(response.socket)
+  })
   socket.on('open', () => {
     events.onOpen()
   })
@@ -41,7 +72,9 @@ export function openNodeTransport(url: string, events: TransportEvents): Transpo
   })
   return {
     send: (bytes) => {
-      if (socket.readyState === WebSocket.OPEN) socket.send(bytes, BINARY)
+      if (socket.readyState !== WebSocket.OPEN) return
+      turn?.begin()
+      socket.send(bytes, BINARY)
     },
     close: (code, reason) => {
       socket.close(code, reason)

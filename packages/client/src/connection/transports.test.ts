@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { Socket, type AddressInfo } from 'node:net'
+import { afterEach, expect, test, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { createClient as createBrowserClient } from '../browser.js'
 import { createClient } from '../index.js'
@@ -65,6 +65,21 @@ async function countAfterRoundTrips(kv: UntypedClient): Promise<number> {
 test('transport of Node: values small and large → come back', async () => {
   const { url } = await listeningNode()
   expect(await countAfterRoundTrips(closing(createClient(url)))).toBe(2_002)
+})
+
+test('transport of Node: reads and writes of one turn to two children → one system call', async () => {
+  const { url } = await listeningNode()
+  const kv = closing(createClient(url))
+  await kv.connect()
+  const port = Number(new URL(url).port)
+  const writing = vi.spyOn(Socket.prototype, '_writev' as never)
+  const keys = Array.from({ length: 100 }, (_, index) => `key-${index}`)
+  const answered = Promise.all(keys.flatMap((key) => [kv.set(key, key), kv.get(`other-${key}`)]))
+  await new Promise(setImmediate)
+  const writes = writing.mock.contexts.filter((by) => (by as Socket).remotePort === port).length
+  writing.mockRestore()
+  expect(writes).toBe(1)
+  await answered
 })
 
 test('transport of browsers: values small and large → come back', async () => {

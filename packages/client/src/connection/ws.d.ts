@@ -11,10 +11,17 @@ declare module 'ws' {
     readonly generateMask?: (mask: Uint8Array) => void
   }
 
+  /** The network socket under it. */
+  export interface NetworkSocket {
+    cork(): void
+    uncork(): void
+  }
+
   export class WebSocket {
     static readonly OPEN: 1
     readonly readyState: number
     constructor(url: string, options?: WebSocketOptions)
+    on(event: 'upgrade', listener: (response: { readonly socket: NetworkSocket }) => void): this
     on(event: 'open', listener: () => void): this
     on(event: 'message', listener: (data: Uint8Array, isBinary: boolean) => void): this
     on(event: 'error', listener: (error: Error) => void): this
