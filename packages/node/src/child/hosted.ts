@@ -41,3 +41,20 @@ export function alreadyHosted({ place }: Hosted): string {
   const { shard, copy, hosting } = place
   return `copy ${copy} of shard ${shard} is hosted here already, as hosting ${hosting}`
 }
+
+/**
+ * The last hosting of each shard that has ended here. The coordinator numbers them in growing order, and
+ * takes the directory of one that has ended for closed: an order for it crossed the word of its end.
+ */
+export class EndedHostings {
+  private readonly last = new Map<number, number>()
+
+  note(shard: number, hosting: number): void {
+    this.last.set(shard, Math.max(hosting, this.last.get(shard) ?? 0))
+  }
+
+  /** Whether this one or a later one has ended. */
+  isPast({ shard, hosting }: Hosting): boolean {
+    return hosting <= (this.last.get(shard) ?? 0)
+  }
+}

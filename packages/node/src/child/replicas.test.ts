@@ -295,3 +295,51 @@ describe('replicas: orders that cross', () => {
     expect(scene.outcomes).toEqual(['opened 1', 'backing 1'])
   })
 })
+
+describe('P5: replicas: orders for a hosting that has ended here', () => {
+  test('it has failed, then it is to be promoted → not opened, nothing told', async () => {
+    const { replicas, engine, outcomes, reports } = await failedBackup()
+    await replicas.open(primaryPlace())
+    await replicas.back(backupPlace())
+    expect(engine.primaries).toHaveLength(0)
+    expect(engine.backups).toHaveLength(1)
+    expect(reports).toHaveLength(outcomes.length)
+    expect(outcomes).toEqual(['backing 1', 'failed 1'])
+  })
+
+  test('it is released, then it is to follow another primary → not opened, nothing told', async () => {
+    const scene = new Scene()
+    const { replicas, engine } = scene
+    await replicas.back(backupPlace({ hosting: 4 }))
+    await replicas.release(0, 4)
+    await replicas.back(backupPlace({ hosting: 4, primaryAddress: '/run/child-2' }))
+    await replicas.back(backupPlace({ hosting: 3 }))
+    expect(engine.backups).toHaveLength(1)
+    expect(scene.outcomes).toEqual(['backing 4', 'released 4'])
+  })
+
+  test('a later hosting, or one of another shard → as ever', async () => {
+    const { replicas, engine } = await failedBackup()
+    await replicas.back(backupPlace({ hosting: 2 }))
+    await replicas.back(backupPlace({ shard: 1, hosting: 1 }))
+    expect(engine.backups).toHaveLength(3)
+  })
+
+  test('a later hosting was refused while one is here → that one is promoted all the same', async () => {
+    const scene = new Scene()
+    const { replicas } = scene
+    await replicas.back(backupPlace({ hosting: 1 }))
+    await replicas.back(backupPlace({ copy: 1, hosting: 2 }))
+    scene.backup.settled.open()
+    await scene.opened({ hosting: 1 })
+    expect(scene.outcomes).toEqual(['backing 1', 'failed 2', 'opened 1'])
+  })
+
+  async function failedBackup(): Promise<Scene> {
+    const scene = new Scene()
+    await scene.replicas.back(backupPlace())
+    scene.backup.options.onFailure(new Error('its disk failed'))
+    await until(() => scene.outcomes.includes('failed 1'))
+    return scene
+  }
+})

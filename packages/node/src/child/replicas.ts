@@ -25,8 +25,6 @@ import type { ChannelTarget } from '../link/replication-link.js'
 import type { Backup } from '../shard/backup.js'
 import type { Clock } from '../shard/clock.js'
 import type { HistoryLimits } from '../shard/feed/history.js'
-import { Journals } from '../shard/journal/journals.js'
-import { nodeFileSystem } from '../shard/log/file-system.js'
 import type { Replica, ReplicaOptions } from '../shard/replica.js'
 import { isDamage } from '../shard/replica.js'
 import type { ReplicationOptions } from '../shard/primary/replicated-log.js'
@@ -37,11 +35,12 @@ import { ReadCache } from '../shard/state/read-cache.js'
 import { noteStateDamage } from '../shard/state-rebuild.js'
 import type { Conversation, Counterpart } from './conversation.js'
 import { type Engine, type PrimaryOptions, REAL_ENGINE } from './engine.js'
-import { alreadyHosted, type Hosted, isSame, newHosted } from './hosted.js'
+import { alreadyHosted, EndedHostings, type Hosted, isSame, newHosted } from './hosted.js'
 import type { Following } from './replication-dialer.js'
 import { setAside } from './set-aside.js'
 import { SnapshotTurns } from './snapshot-turns.js'
 import { Turns } from './turns.js'
+import { Volumes } from './volumes.js'
 
 /** Memory for entries that were read lately. A power of two; taken from the system as it fills. */
 const READ_CACHE_BYTES = 16 * 1_048_576
@@ -77,15 +76,16 @@ export class Replicas {
   private readonly served = new Map<number, Hosted & { readonly shard: Shard }>()
   private readonly tasks = new Map<number, Set<Task>>()
   private readonly turns = new Turns()
+  private readonly ended = new EndedHostings()
   private readonly snapshots = new SnapshotTurns()
-  /** By volume: a failing disk must not stop the logs of another. */
-  private readonly journals = new Map<string, Journals>()
+  private readonly volumes: Volumes
   private readonly readCache = new ReadCache(READ_CACHE_BYTES)
   private isClosing = false
 
   constructor(ports: ReplicasPorts) {
     this.ports = ports
     this.engine = ports.engine ?? REAL_ENGINE
+    this.volumes = new Volumes(ports.configuration.childId)
   }
 
   /** The primary that serves the shard here. */
@@ -237,23 +237,14 @@ export class Replicas {
         'the stored state was damaged: it was built anew from a snapshot and the log, nothing is lost',
       )
     }
-    const journals = this.journalsOf(volume)
-    return { shard, directory, create, clusterId, journals, readCache: this.readCache, onRebuilt }
+    const { readCache } = this
+    return { shard, directory, create, clusterId, readCache, onRebuilt, ...this.volumes.at(volume) }
   }
 
   /** Each shard's part of what is kept for watchers. */
   private get history(): HistoryLimits {
     const { shardCount, limits } = this.ports.configuration
     return { bytesMax: limits.historyBytesMax / shardCount, ageMsMax: limits.historyMsMax }
-  }
-
-  private journalsOf(volume: string): Journals {
-    const { childId } = this.ports.configuration
-    const known = this.journals.get(volume)
-    if (known !== undefined) return known
-    const made = new Journals({ files: nodeFileSystem, volume, childId })
-    this.journals.set(volume, made)
-    return made
   }
 
   /** Carries out an order once those before it are, unless the copy is released first. */
@@ -265,7 +256,7 @@ export class Replicas {
     this.tasks.set(shard, tasks.add(task))
     return this.turns.run(shard, async () => {
       try {
-        if (!task.isCancelled) await work(task)
+        if (!task.isCancelled && !this.isPast(place)) await work(task)
       } catch (error) {
         const hosted = this.hosted.get(shard)
         // Whatever failed, what is reported as failed is not here any more.
@@ -277,6 +268,13 @@ export class Replicas {
         if (tasks.size === 0) this.tasks.delete(shard)
       }
     })
+  }
+
+  /** It has ended here, and its directory is another's (P5): nothing is done about it, or told. */
+  private isPast(place: Hosting): boolean {
+    const hosted = this.hosted.get(place.shard)
+    const isHere = hosted !== undefined && isSame(hosted.place, place)
+    return !isHere && this.ended.isPast(place)
   }
 
   /** The coordinator has persisted a set. */
@@ -322,6 +320,7 @@ export class Replicas {
     error: Error,
     damaged: boolean = isDamage(error),
   ): void {
+    this.ended.note(shard, hosting)
     this.ports.logger.error({ shard, copy, hosting, err: error }, 'shard failed')
     this.ports.report({ type: 'failed', shard, hosting, reason: error.message, damaged })
   }
@@ -337,6 +336,7 @@ export class Replicas {
     await this.turns.run(shard, async () => {
       const now = this.hosted.get(shard)
       if (now?.place.hosting === hosting) await this.letGo(now, 'it is released')
+      this.ended.note(shard, hosting)
       this.ports.report({ type: 'released', shard, hosting })
     })
   }
@@ -392,7 +392,7 @@ export class Replicas {
     await Promise.all(
       [...this.hosted.values()].map((hosted) => this.letGo(hosted, 'the child ends')),
     )
-    await Promise.all([...this.journals.values()].map((journals) => journals.close()))
+    await this.volumes.close()
   }
 }
 

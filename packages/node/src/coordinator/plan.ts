@@ -32,7 +32,7 @@ export interface Plan {
 /** `nowMs` is monotonic. The steps are to be carried out in their order. */
 export function plan(state: NodeState, nowMs: number): Plan {
   const view = viewOf(state, nowMs)
-  const steps: Step[] = [...forks(state, nowMs), ...retirements(state)]
+  const steps: Step[] = retirements(state)
   const shards = state.shards.map((shard) => {
     const taken = planShard(shard, view)
     steps.push(...taken)
@@ -41,6 +41,8 @@ export function plan(state: NodeState, nowMs: number): Plan {
     return next
   })
   steps.push(...planStuck(state.shards, view), ...planMoves(shards, view), ...publications(state))
+  // Last: a fork holds the event loop, and whoever lost a primary waits for the orders before it.
+  steps.push(...forks(state, nowMs))
   return { steps, wakeAtMs: nextPauseEnd(state, nowMs) }
 }
 

@@ -11,8 +11,10 @@ import { LogDamage, LogRefused } from './log/errors.js'
 import type { LogFileSystem } from './log/file-system.js'
 import type { LogFrame } from './log/frame.js'
 import { lastRevisionOf } from './log/frame.js'
+import type { JournaledFrame } from './log/frame-journal.js'
 import { Log } from './log/log.js'
 import type { Journals } from './journal/journals.js'
+import type { OpeningTurns } from './opening-turns.js'
 import { Overlay } from './overlay/overlay.js'
 import { ownFrame, replayFrame } from './replay.js'
 import { logOptionsOf, openLog } from './replica-log.js'
@@ -49,6 +51,8 @@ export interface ReplicaOptions {
   readonly fileSystem?: LogFileSystem
   /** Where frames become durable before they are in the log's segments. */
   readonly journals?: Journals
+  /** Whose turn it is, where many are opened. */
+  readonly openings?: OpeningTurns
   /** Where entries stay that were read from the state; the same for all replicas of a process. */
   readonly readCache?: ReadCache
 }
@@ -98,7 +102,21 @@ async function open(
   await prepareDirectory(options)
   const logOptions = logOptionsOf(options)
   if (options.create) await (await Log.create(logOptions)).close()
+  // Those that come together read the journal of a dead child once.
   const journaled = await journals?.framesOf(shard, logOptions.directory)
+  const end = await options.openings?.begin()
+  try {
+    return await openParts(options, journaled, isCommitted)
+  } finally {
+    end?.()
+  }
+}
+
+async function openParts(
+  options: ReplicaOptions,
+  journaled: readonly JournaledFrame[] | undefined,
+  isCommitted: (frame: LogFrame, state: State) => boolean,
+): Promise<Replica> {
   const state = openState(options)
   const memory = { state, overlay: new Overlay(), sessions: new SessionTable() }
   let lastTimeMs = state.marks.timeMs

@@ -15,7 +15,7 @@ import { SEGMENT_HEADER_BYTES } from './segment-header.js'
 import type { Segment } from './segment.js'
 import { readInto } from './whole-io.js'
 
-const PIECE_BYTES = 512 * 1024
+const PIECE_BYTES = 1024 * 1024
 
 export interface ScannedSegment extends Pick<RecoveredSegment, 'kind' | 'end' | 'endBytes'> {
   /** Where the last frame begins; where frames begin if there is none. */
