@@ -27,8 +27,8 @@ export async function readJournal(
   const paths = journalPaths(directory, name)
   const id = journalIdOf(name)
   if (id === undefined) throw new LogDamage('missing-journal', paths[0], 0)
-  const runs: Run[] = []
-  for (const path of paths) runs.push(runOf(path, await readFile(files, path), id))
+  const contents = await Promise.all(paths.map((path) => readFile(files, path)))
+  const runs = paths.map((path, index) => runOf(path, contents[index]!, id))
   const [older, newer] = runs.toSorted((one, other) => firstNumber(one) - firstNumber(other))
   return blocksOf(older!, newer!, id)
 }

@@ -133,10 +133,28 @@ export class Session {
   }
 
   private resize(capacity: number): void {
-    const kept = Array.from(this.results())
-    this.sequences = new Float64Array(capacity)
-    this.revisions = new Float64Array(capacity)
-    this.refill(kept)
+    this.sequences = this.unrolled(this.sequences, capacity)
+    this.revisions = this.unrolled(this.revisions, capacity)
+    const { answers } = this
+    if (answers !== undefined) {
+      const kept = [...answers.slice(this.head), ...answers.slice(0, this.head)].slice(
+        0,
+        this.count,
+      )
+      const isNeeded = kept.some((answer) => answer !== undefined)
+      kept.length = capacity
+      this.answers = isNeeded ? kept : undefined
+    }
+    this.head = 0
+  }
+
+  /** What a ring holds, at the start of one of another size. */
+  private unrolled(ring: Float64Array<ArrayBuffer>, capacity: number): Float64Array<ArrayBuffer> {
+    const target = new Float64Array(capacity)
+    const atEnd = Math.min(this.count, ring.length - this.head)
+    target.set(ring.subarray(this.head, this.head + atEnd))
+    target.set(ring.subarray(0, this.count - atEnd), atEnd)
+    return target
   }
 
   private refill(kept: readonly (Result & { readonly sequence: number })[]): void {
