@@ -16,6 +16,8 @@ import type { TcpProxy } from './tcp-proxy.js'
 /** How long shards may be without a primary before the next fault comes all the same. */
 const PATIENCE_MS = 5_000
 const POLL_MS = 20
+/** Of a node that is scaled. */
+const CHILDREN_MAX = 5
 
 export interface NemesisPorts {
   readonly node: NodeUnderFault
@@ -78,7 +80,7 @@ export class Nemesis {
   }
 
   private async inflict(fault: Fault): Promise<void> {
-    const { node, proxy, control, random } = this.ports
+    const { node, proxy, control, random, scope } = this.ports
     switch (fault.type) {
       case 'kill-children':
         this.killChildren(fault.count)
@@ -111,6 +113,11 @@ export class Nemesis {
       case 'stop-coordinator':
         await node.stop(node.coordinatorPid, fault.ms)
         return
+      case 'scale': {
+        const least = scope.replicas
+        await node.scale(least + (fault.pick % (CHILDREN_MAX - least + 1)))
+        return
+      }
       case 'cut':
         this.cuts += proxy.cut((index) => index % fault.oneOf === 0)
         return

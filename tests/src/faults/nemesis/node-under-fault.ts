@@ -38,6 +38,7 @@ export interface FaultCounts {
   kills: number
   coordinatorKills: number
   stops: number
+  scales: number
   starts: number
 }
 
@@ -45,7 +46,7 @@ const GONE_PATIENCE_MS = 15_000
 const READINESS_MS = 1_000
 
 export class NodeUnderFault {
-  readonly counts: FaultCounts = { kills: 0, coordinatorKills: 0, stops: 0, starts: 0 }
+  readonly counts: FaultCounts = { kills: 0, coordinatorKills: 0, stops: 0, scales: 0, starts: 0 }
   private readonly options: ServeOptions
   private node: NodeProcess | undefined
   private readonly stopped = new Set<number>()
@@ -224,6 +225,16 @@ export class NodeUnderFault {
     } catch {
       return false
     }
+  }
+
+  /** Tells the node to have so many children. One that is stopped or gone is not told. */
+  async scale(children: number): Promise<void> {
+    if (!this.isRunning || this.url === '') return
+    const url = `${this.url.replace('kv:', 'http:')}/scale?children=${children}`
+    const signal = AbortSignal.timeout(READINESS_MS)
+    const response = await fetch(url, { method: 'POST', signal }).catch(() => undefined)
+    if (response?.status === 202) this.counts.scales += 1
+    else if (response?.status === 400) throw new Error(await response.text())
   }
 
   get coordinatorPid(): number {

@@ -25,6 +25,10 @@ test('the same seed → the same faults at the same times; every kind comes', ()
     'stop-coordinator',
     'strike-at-join',
   ])
+  const random = new SeededRandom(7)
+  const scope = { gapMsMax: 500, replicas: 1, scales: true }
+  const scaled = Array.from({ length: 1_000 }, () => nextFault(random, scope))
+  expect(kindsIn(scaled)).toContain('scale')
   expect(kindsIn(planned(7, 1))).not.toContain('strike-at-join')
 })
 

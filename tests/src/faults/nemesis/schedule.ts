@@ -30,6 +30,8 @@ export type Fault =
       readonly isHeld: boolean
     }
   | { readonly type: 'stop-coordinator'; readonly ms: number }
+  /** The node is to have another number of children; `pick` says which of those that may be. */
+  | { readonly type: 'scale'; readonly pick: number }
   /** One of how many lines is cut. */
   | { readonly type: 'cut'; readonly oneOf: number }
   | { readonly type: 'hold'; readonly ms: number }
@@ -71,6 +73,11 @@ const WEIGHTS: readonly (readonly [number, (random: SeededRandom) => Fault])[] =
 
 /** Where there are several copies, these come as well. */
 const WEIGHTS_OF_COPIES: typeof WEIGHTS = [[14, strikeAtJoin]]
+
+/** Where the number of children may change, these come as well. */
+const WEIGHTS_OF_SCALING: typeof WEIGHTS = [
+  [24, (random) => ({ type: 'scale', pick: random.below(1_000) })],
+]
 
 const LOG_TARGETS: readonly (readonly FileTarget[])[] = [
   ['journal'],
@@ -137,14 +144,23 @@ export interface Scope {
   readonly gapMsMax: number
   /** Copies of each shard. */
   readonly replicas: number
+  /** Whether children come and go. */
+  readonly scales?: boolean
   /** Those that may come; all if it is left out. */
   readonly kinds?: readonly string[] | undefined
 }
 
-export function nextFault(random: SeededRandom, { gapMsMax, replicas, kinds }: Scope): Planned {
+export function nextFault(
+  random: SeededRandom,
+  { gapMsMax, replicas, kinds, scales = false }: Scope,
+): Planned {
   const afterMs = 50 + random.below(gapMsMax)
   const isPatient = random.below(IMPATIENT_ONE_IN) !== 0
-  const weights = replicas > 1 ? [...WEIGHTS, ...WEIGHTS_OF_COPIES] : WEIGHTS
+  const weights = [
+    ...WEIGHTS,
+    ...(replicas > 1 ? WEIGHTS_OF_COPIES : []),
+    ...(scales ? WEIGHTS_OF_SCALING : []),
+  ]
   const total = weights.reduce((sum, [weight]) => sum + weight, 0)
   for (;;) {
     const fault = faultAt(weights, random, random.below(total))

@@ -14,6 +14,7 @@ export interface Report {
     readonly kills: number
     readonly coordinatorKills: number
     readonly stops: number
+    readonly scales: number
     readonly cuts: number
     readonly disk: number
     readonly starts: number
@@ -91,6 +92,7 @@ export function render(report: Report, settings: RunSettings): string {
       `${faults.kills}, of them ${faults.coordinatorKills} coordinators; ${faults.starts} starts`,
     ],
     ['SIGSTOP', String(faults.stops)],
+    ...(settings.scales ? [['scaled', String(faults.scales)] as [string, string]] : []),
     ['connections cut', String(faults.cuts)],
     ['faults of the disk', String(faults.disk)],
     ['failpoints hit', `${report.failpoints.visited} of ${report.failpoints.known}`],
@@ -171,6 +173,7 @@ function flagsOf({
   ]
   if (others.replicationFactor !== 1) flags.push(`--replicas ${others.replicationFactor}`)
   if (others.minInSync !== undefined) flags.push(`--min-in-sync ${others.minInSync}`)
+  if (others.scales) flags.push('--scale')
   if (others.kinds !== undefined) flags.push(`--only ${others.kinds.join(',')}`)
   if (others.diskMegabytes !== 0) flags.push(`--disk ${others.diskMegabytes}`)
   if (others.failpoints !== undefined) flags.push(`--failpoints ${others.failpoints}`)

@@ -135,7 +135,7 @@ async function rounds(
       if (!ON_LINES.includes(type)) probe.disturb()
     }
     const own = visits.slice((number - 1) * VISITS_PER_ROUND, number * VISITS_PER_ROUND)
-    const { gapMsMax, kinds } = settings
+    const { gapMsMax, kinds, scales } = settings
     const trouble =
       own.length > 0
         ? new FailpointWalk({ node, control, random, onVisit }, own)
@@ -145,7 +145,7 @@ async function rounds(
             control,
             smallDisk,
             random,
-            scope: { gapMsMax, kinds, replicas: settings.replicationFactor },
+            scope: { gapMsMax, kinds, scales, replicas: settings.replicationFactor },
             onPrimaryKilled,
             onFault,
           })

@@ -18,6 +18,8 @@ export interface RunSettings {
   readonly operationsPerKeys: number
   /** Longest time between two faults; the shortest is 50 ms. */
   readonly gapMsMax: number
+  /** Whether children come and go, besides. */
+  readonly scales: boolean
   /** The kinds of faults that may come; all if it is left out. */
   readonly kinds: readonly string[] | undefined
   readonly pingTimeoutMs: number
@@ -53,6 +55,7 @@ export const USAGE = `pnpm faults [options]
   --gap <ms>        longest time between two faults (default 1500)
   --replicas <n>    copies of each shard (default 1)
   --min-in-sync <n> of them that must be in sync for writes (default: as the node has it)
+  --scale           the node is told to have more children or fewer, too: from as many as copies to 5
   --disk <n>        puts the node on a file system of so many megabytes that is full at times, where
                     one may be mounted (default 0: none)
   --failpoints <n>  instead of faults by schedule: ends or stops processes at each failpoint, n times
@@ -91,6 +94,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       log: { type: 'string' },
       json: { type: 'string' },
       keys: { type: 'string', default: '1000000' },
+      scale: { type: 'boolean', default: false },
       report: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -116,6 +120,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     diskMegabytes: whole('disk', values.disk),
     failpoints: optional('failpoints', values.failpoints),
     canary: canaryOf(values.canary),
+    scales: values.scale,
     report: values.report,
     keys: whole('keys', values.keys),
     kinds: values.only?.split(','),
