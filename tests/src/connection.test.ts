@@ -21,7 +21,7 @@ describe('calls of one turn', () => {
   test('travel together: one message of reads and one of writes per child', async () => {
     const scene = sceneOfTest()
     const tap = await scene.tap(node.url)
-    const client = scene.client(tap.url)
+    const client = scene.client({ url: tap.url, direct: false })
     await client.connect()
     tap.takeMessages()
     const keys = Array.from({ length: 500 }, (_, index) => `turn/${index}`)
@@ -37,7 +37,7 @@ describe('calls of one turn', () => {
   test('the next turn has a message of its own', async () => {
     const scene = sceneOfTest()
     const tap = await scene.tap(node.url)
-    const client = scene.client(tap.url)
+    const client = scene.client({ url: tap.url, direct: false })
     await client.connect()
     tap.takeMessages()
     await client.get('turn/a')
@@ -50,7 +50,7 @@ describe('deadlines', () => {
   test('no answer in time → TIMEOUT: a read had no effect, a write may have', async () => {
     const scene = sceneOfTest()
     const tap = await scene.tap(node.url)
-    const client = scene.client(tap.url)
+    const client = scene.client({ url: tap.url, direct: false })
     await client.connect()
     tap.hold()
     const timeout = 150
@@ -103,7 +103,7 @@ describe('aborts', () => {
   test('a call under way → rejects with the reason at once; the client goes on', async () => {
     const scene = sceneOfTest()
     const tap = await scene.tap(node.url)
-    const client = scene.client(tap.url)
+    const client = scene.client({ url: tap.url, direct: false })
     await client.connect()
     tap.hold()
     const controller = new AbortController()
@@ -126,7 +126,7 @@ describe('aborts', () => {
   test('AbortSignal.timeout → its TimeoutError', async () => {
     const scene = sceneOfTest()
     const tap = await scene.tap(node.url)
-    const client = scene.client(tap.url)
+    const client = scene.client({ url: tap.url, direct: false })
     await client.connect()
     tap.hold()
     const error = await rejectionOf(() => client.get('abort', { signal: AbortSignal.timeout(50) }))
@@ -139,7 +139,7 @@ describe('a lost connection', () => {
   test('what was sent is sent again and succeeds; a write takes effect once (P4)', async () => {
     const scene = sceneOfTest()
     const tap = await scene.tap(node.url)
-    const client = scene.client(tap.url)
+    const client = scene.client({ url: tap.url, direct: false })
     const other = scene.client(node.url)
     await other.set('lost/read', 'still here')
     await client.connect()
@@ -168,7 +168,7 @@ describe('a lost connection', () => {
   test('calls made while there is no connection go out with the next one', async () => {
     const scene = sceneOfTest()
     const tap = await scene.tap(node.url)
-    const client = scene.client(tap.url)
+    const client = scene.client({ url: tap.url, direct: false })
     await client.connect()
     const reconnecting = new Promise((resolve) => client.on('reconnecting', resolve))
     tap.cut()

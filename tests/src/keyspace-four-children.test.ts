@@ -14,4 +14,4 @@ beforeAll(async () => {
 })
 afterAll(() => scene.end())
 
-describeKeyspace({ name: 'four children', makeClient: () => scene.client(url) })
+describeKeyspace({ name: 'four children', makeClient: () => scene.client({ url, direct: false }) })

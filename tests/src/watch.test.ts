@@ -211,7 +211,10 @@ describe('watch: in mid-stream', () => {
       const scene = sceneOfTest()
       const node = await scene.startNode()
       const tap = await scene.tap(node.url)
-      const { log, writes } = await start(scene.client(node.url), scene.client(tap.url))
+      const { log, writes } = await start(
+        scene.client(node.url),
+        scene.client({ url: tap.url, direct: false }),
+      )
       for (let cut = 0; cut < 8; cut += 1) {
         tap.cut()
         await writes.untilAcknowledged(100)

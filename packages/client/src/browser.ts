@@ -18,6 +18,7 @@ interface Page {
 export const createClient: CreateClient<ClientTarget> = (target?: ClientTarget) => {
   const page = globalThis as unknown as Page
   const options = optionsOf(target)
+  if (options.direct === true) throw new TypeError('direct: a page reaches the coordinator only')
   const settings = settingsOf(options, { url: urlOf(page), token: undefined })
   const Socket = options.WebSocket ?? page.WebSocket
   if (Socket === undefined) {

@@ -4,7 +4,6 @@
  * Types are loose here: `createClient` gives users the typed interface (`KvClient`), whose methods
  * these are.
  */
-import type { ConnectionSurroundings } from './connection/connection.js'
 import type { ClientEvents, Listener } from './events.js'
 import type { CallOptions } from './keyspace.js'
 import { KeyspaceCalls } from './keyspace-calls.js'
@@ -14,13 +13,13 @@ import { watchGoneOf } from './lock/watch-gone.js'
 import { ManyCalls } from './many-calls.js'
 import { mistakeIn } from './mistakes.js'
 import { RangeCalls } from './range-calls.js'
-import type { SessionSettings, SessionStatus } from './session/session.js'
+import type { SessionSettings, SessionStatus, SessionSurroundings } from './session/session.js'
 import { Session } from './session/session.js'
 import { PLAIN_VIEW } from './key-view.js'
 import { ValueScratch } from './value-scratch.js'
 
 export class Client extends KeyspaceCalls {
-  constructor(settings: SessionSettings, surroundings: ConnectionSurroundings) {
+  constructor(settings: SessionSettings, surroundings: SessionSurroundings) {
     const session = new Session(settings, surroundings)
     const many = new ManyCalls(session)
     const ranges = new RangeCalls(session)

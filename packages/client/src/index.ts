@@ -3,6 +3,8 @@
  */
 import { Client } from './client.js'
 import { systemClock } from './clock.js'
+import type { OpenDirectWays } from './connection/direct-links.js'
+import { DirectLinks } from './connection/direct-links.js'
 import { browserTransport } from './connection/transport-browser.js'
 import { openNodeTransport } from './connection/transport-node.js'
 import type { CreateClient } from './kv-client.js'
@@ -23,7 +25,13 @@ export const createClient: CreateClient<ClientTarget> = (target?: ClientTarget) 
   const settings = settingsOf(options, defaults)
   const { WebSocket } = options
   const openTransport = WebSocket === undefined ? openNodeTransport : browserTransport(WebSocket)
-  const client = new Client(settings, { clock: systemClock, random: Math.random, openTransport })
+  const surroundings = { clock: systemClock, random: Math.random, openTransport }
+  const { direct = 'auto' } = options
+  const openDirectWays: OpenDirectWays | undefined =
+    direct === false
+      ? undefined
+      : (ports) => new DirectLinks({ ...settings, direct }, surroundings, ports)
+  const client = new Client(settings, { ...surroundings, openDirectWays })
   return client as never
 }
 

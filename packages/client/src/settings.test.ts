@@ -74,7 +74,7 @@ test('target: an address, several, options or nothing', () => {
 test.each<[object, string]>([
   [{ tokn: 'x' }, 'createClient: there is no option "tokn": did you mean token?'],
   [{ reconnect: { maxms: 5 } }, 'createClient: there is no option "maxms": did you mean maxMs?'],
-  [{ direct: true }, 'createClient: direct is'],
+  [{ direct: 'never' as never }, 'createClient: direct is'],
 ])('options %j → %s', (options, message) => {
   expect(() => optionsOf(options)).toThrow(message)
 })

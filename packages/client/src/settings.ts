@@ -38,8 +38,9 @@ export interface ClientOptions {
     | { readonly baseMs?: number | undefined; readonly maxMs?: number | undefined }
     | undefined
   /**
-   * Whether to connect to children directly. Not possible yet: `auto` (default) and `false` are the
-   * same, everything goes through the coordinator, and `true` is refused.
+   * Whether calls go to the children of a node without its coordinator. `auto`, the default: on
+   * Node.js, where children listen and can be reached; what can't goes through the coordinator. `true`:
+   * calls wait for the direct connection. `false`: never, as in a page, which refuses `true`.
    */
   readonly direct?: 'auto' | boolean | undefined
   /** A class like the browser's `WebSocket`, to use in its place. */
@@ -76,8 +77,8 @@ export function optionsOf(target: ClientTarget | undefined): ClientOptions {
     assertOptions(target, CLIENT_OPTIONS)
     if (target.reconnect !== undefined) assertOptions(target.reconnect, RECONNECT_OPTIONS)
     const { direct = 'auto' } = target
-    if (direct !== 'auto' && direct !== false) {
-      throw new TypeError("direct is 'auto' or false: direct connections are not possible yet")
+    if (direct !== 'auto' && typeof direct !== 'boolean') {
+      throw new TypeError("direct is 'auto', true or false")
     }
   } catch (error) {
     throw mistakeIn('createClient', undefined, error)

@@ -21,6 +21,7 @@ describe('config', () => {
       minInSync: undefined,
       token: undefined,
       origins: [],
+      directPorts: { firstPort: 0, lastPort: 0 },
       limits: {
         valueBytesMax: 1_048_576,
         overlayBytesMax: 67_108_864,
@@ -52,6 +53,8 @@ describe('config', () => {
     ['no children', { children: 0 }, 'children is a whole number from 1'],
     ['shards that are no power of two', { shards: 24 }, 'shards is a power of two, not 24'],
     ['an empty token', { token: '' }, 'token is a non-empty string'],
+    ['ports in the wrong order', { directPorts: '7419-7410' }, 'directPorts is any, none'],
+    ['a port that is none', { directPorts: '0-70000' }, 'directPorts is any, none'],
     ['an origin with a path', { origins: ['https://a.example/x'] }, 'origins: https://a.example/x'],
     ['a limit above the protocol', { limits: { valueBytesMax: 2 ** 21 } }, 'limits.valueBytesMax'],
     ['an unknown level', { logger: 'loud' }, 'logger is a pino logger or a level'],

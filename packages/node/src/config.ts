@@ -17,6 +17,7 @@ import {
 import type { Logger } from 'pino'
 import { assertRoomForCopies } from './coordinator/copies.js'
 import { isLoopback } from './ingress/origin.js'
+import type { PortRange } from './link/control.js'
 import type { LogLevel } from './logger.js'
 import { isLogLevel } from './logger.js'
 
@@ -82,6 +83,12 @@ export interface NodeOptions {
    * machine and, if there is a token, of the host by which the page finds the node.
    */
   readonly origins?: readonly string[] | undefined
+  /**
+   * Ports on which children take clients by themselves: `any` free ones, the default; those from one to
+   * another, as in `7410-7419`, at least as many as children; `none`: everything goes through the
+   * coordinator. They are on the same host and open to the same clients as the port of the node.
+   */
+  readonly directPorts?: string | undefined
   readonly limits?: NodeLimitOptions | undefined
   /** Of a node with one copy of every shard: from what a damaged state is built anew. */
   readonly snapshots?: NodeSnapshotOptions | undefined
@@ -141,6 +148,8 @@ export interface NodeSettings {
   readonly minInSync: number | undefined
   readonly token: string | undefined
   readonly origins: readonly string[]
+  /** `undefined`: none. */
+  readonly directPorts: PortRange | undefined
   readonly limits: Readonly<Record<keyof NodeLimitOptions, number>>
   /** 0: none are taken. */
   readonly snapshotsEveryMs: number
@@ -161,6 +170,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'fsync',
   'token',
   'origins',
+  'directPorts',
   'limits',
   'snapshots',
   'pingTimeoutMs',
@@ -201,6 +211,7 @@ export function resolveOptions(options: NodeOptions): NodeSettings {
     minInSync,
     token,
     origins: resolveOrigins(options.origins ?? []),
+    directPorts: resolvePorts(options.directPorts ?? 'any'),
     limits: resolveLimits(options.limits ?? {}),
     snapshotsEveryMs: resolveSnapshots(options.snapshots ?? {}),
     pingTimeoutMs: integer(
@@ -290,6 +301,17 @@ function resolveOrigins(origins: readonly string[]): readonly string[] {
     }
   }
   return [...origins]
+}
+
+function resolvePorts(ports: unknown): PortRange | undefined {
+  if (ports === 'none') return undefined
+  if (ports === 'any') return { firstPort: 0, lastPort: 0 }
+  const [, first, last] = /^(\d{1,5})-(\d{1,5})$/.exec(String(ports)) ?? []
+  const range = { firstPort: Number(first), lastPort: Number(last) }
+  if (range.firstPort >= 1 && range.firstPort <= range.lastPort && range.lastPort <= 65_535) {
+    return range
+  }
+  throw new TypeError(`directPorts is any, none, or like 7410-7419, not ${String(ports)}`)
 }
 
 function resolveLimits(limits: NodeLimitOptions): NodeSettings['limits'] {

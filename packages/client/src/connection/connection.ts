@@ -64,7 +64,13 @@ export interface ConnectionEvents {
 
 export type ConnectionState = 'idle' | 'dialing' | 'greeting' | 'ready' | 'waiting' | 'ended'
 
-const NO_IDENTITY = { clientId: 0, secret: new Uint8Array(0) } as const
+/** Who the node takes this client for, and what proves it. */
+export interface Identity {
+  readonly clientId: number
+  readonly secret: Uint8Array
+}
+
+const NO_IDENTITY: Identity = { clientId: 0, secret: new Uint8Array(0) }
 
 export class Connection {
   state: ConnectionState = 'idle'
@@ -75,7 +81,7 @@ export class Connection {
   private readonly events: ConnectionEvents
   private transport: Transport | undefined = undefined
   private timer: unknown
-  private identity: { readonly clientId: number; readonly secret: Uint8Array } = NO_IDENTITY
+  private knownAs: Identity
   private hostIndex = 0
   /** Hosts tried since the last connection or wait. */
   private hostsTried = 0
@@ -89,13 +95,21 @@ export class Connection {
     settings: ConnectionSettings,
     surroundings: ConnectionSurroundings,
     events: ConnectionEvents,
+    identity: Identity = NO_IDENTITY,
   ) {
+    this.knownAs = identity
     this.settings = settings
     this.surroundings = surroundings
     this.events = events
   }
 
-  private get url(): string {
+  /** Of the last WELCOME. */
+  get identity(): Identity {
+    return this.knownAs
+  }
+
+  /** The host that it is connected to, or tries. */
+  get url(): string {
     return this.settings.urls[this.hostIndex]!
   }
 
@@ -186,7 +200,7 @@ export class Connection {
       throw versionError(message.protocolVersion, this.url)
     }
     // A copy, as `slice` of a Buffer is none: the bytes are a view of the message's memory.
-    this.identity = { clientId: message.clientId, secret: Uint8Array.from(message.secret) }
+    this.knownAs = { clientId: message.clientId, secret: Uint8Array.from(message.secret) }
     this.state = 'ready'
     this.wasEverReady = true
     this.hostsTried = 0

@@ -32,7 +32,11 @@ export interface DeliveryLimits {
 export interface DeliveryPorts {
   readonly clock: Clock
   readonly random: () => number
-  send(bytes: Uint8Array): void
+  sendBatch(child: number, bytes: Uint8Array): void
+  /** Whether batches for the child may be sent, once there is a connection. */
+  canReach(child: number): boolean
+  /** Whether what is sent to the child goes there without the coordinator. */
+  isDirect(child: number): boolean
   /** Why there is no connection, if that is known. */
   whyOffline(): KvError | undefined
 }
@@ -163,9 +167,20 @@ export class Delivery {
     return calls
   }
 
-  /** What was in flight is sent again, with the sequence numbers it had. */
+  /** What was in flight through the coordinator is sent again, with the sequence numbers it had. */
   onDisconnected(error: KvError): void {
-    for (const batch of this.outbox.close()) {
+    this.outbox.isOpen = false
+    this.recall((child) => !this.ports.isDirect(child), error)
+  }
+
+  /** From now on there is another way to the child. What went the former one is sent again. */
+  onWayChanged(changed: number, error: KvError): void {
+    this.recall((child) => child === changed, error)
+    this.proceed()
+  }
+
+  private recall(isConcerned: (child: number) => boolean, error: KvError): void {
+    for (const batch of this.outbox.recall(isConcerned)) {
       for (const call of restOf(batch)) {
         if (call.isAbandoned) {
           this.settlements.fail(call, lostError(call, error))
@@ -176,6 +191,10 @@ export class Delivery {
       }
     }
     this.router.needsRefresh = true
+  }
+
+  isAnswerDue(child: number): boolean {
+    return this.outbox.hasInFlight(child)
   }
 
   /**
@@ -251,7 +270,8 @@ export class Delivery {
   end(errorOf: (call: PendingCall) => KvError): void {
     this.isOver = true
     this.alarm.clear()
-    const calls = this.outbox.close().flatMap(restOf)
+    this.outbox.isOpen = false
+    const calls = this.outbox.recall(() => true).flatMap(restOf)
     for (const buffer of this.batcher.unsentBuffers()) {
       for (const call of buffer.takeAll()) calls.push(call)
     }

@@ -28,7 +28,9 @@ interface LaneLoad {
 }
 
 export interface OutboxPorts {
-  send(bytes: Uint8Array): void
+  sendBatch(child: number, bytes: Uint8Array): void
+  /** Whether there is a way to the child, now that there is a connection. */
+  canReach(child: number): boolean
 }
 
 export class Outbox {
@@ -53,7 +55,7 @@ export class Outbox {
   }
 
   canSend(batch: Batch, now: number): boolean {
-    if (!this.isOpen) return false
+    if (!this.isOpen || !this.ports.canReach(batch.child)) return false
     if (this.isEarly(batch, now)) return false
     // A batch larger than the whole window goes alone.
     const after = this.inFlightBytes + batch.buffer.bytes
@@ -104,7 +106,7 @@ export class Outbox {
     const bytes = encodeBatch(envelope, head, buffer.calls.length, buffer.writer)
     batch.messageBytes = bytes.length
     this.begin(batch, now)
-    this.ports.send(bytes)
+    this.ports.sendBatch(batch.child, bytes)
   }
 
   private headOf(batch: Batch, now: number): BatchHead {
@@ -147,18 +149,23 @@ export class Outbox {
     return calls
   }
 
-  /** The connection is gone: hands back what it had not answered, in the order sent. */
-  close(): Batch[] {
-    this.isOpen = false
-    const unanswered = Array.from(this.inFlight.values())
-    this.inFlight.clear()
-    this.loads.clear()
-    this.inFlightBytes = 0
+  hasInFlight(child: number): boolean {
+    for (const kind of LANES) {
+      if ((this.loads.get(laneOf({ child, kind }))?.batches ?? 0) > 0) return true
+    }
+    return false
+  }
+
+  /** The way to these children is gone: hands back what they have not answered, in the order sent. */
+  recall(isConcerned: (child: number) => boolean): Batch[] {
+    const unanswered = Array.from(this.inFlight.values()).filter(({ child }) => isConcerned(child))
+    for (const batch of unanswered) this.complete(batch)
     return unanswered
   }
 }
 
 const READ_KINDS = ['reads', 'replicaReads'] as const
+const LANES = [...READ_KINDS, 'writes'] as const
 const KINDS_APART = 3
 const LANE_KINDS = { reads: 0, replicaReads: 1, writes: 2, resends: 2 } as const
 

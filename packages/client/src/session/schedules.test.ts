@@ -9,6 +9,7 @@ const anyStep = fc.record({
     { weight: 3, arbitrary: fc.constantFrom('move', 'move unheard') },
     { weight: 3, arbitrary: fc.constantFrom('hold', 'answer', 'tell') },
     { weight: 2, arbitrary: fc.constantFrom('back', 'fall behind') },
+    { weight: 2, arbitrary: fc.constantFrom('listen', 'cut direct') },
     { weight: 1, arbitrary: fc.constantFrom('cut', 'lose', 'die', 'die late', 'orphan') },
   ),
   key: fc.nat(1),
@@ -39,7 +40,13 @@ interface Run {
 
 async function run(steps: readonly Step[]): Promise<Run> {
   const limits = { inFlightBytesMax: 60 }
-  const { kv, node, clock } = await connectedHarness({ shards: 2, children: 2, limits })
+  const { kv, node, clock } = await connectedHarness({
+    shards: 2,
+    children: 2,
+    limits,
+    direct: 'auto',
+    batchesBefore: 1,
+  })
   const attempts: Attempt[] = []
   const newest = [0, 0]
 
@@ -68,6 +75,8 @@ async function run(steps: readonly Step[]): Promise<Run> {
     'move unheard': (shard) => {
       node.move({ [shard]: node.topology.primaries[shard] === 1 ? 2 : 1 }, false)
     },
+    listen: () => node.listen(),
+    'cut direct': () => node.cutDirect(),
     orphan: (shard) => node.orphan(shard),
     tell: () => node.tell(),
     hold: () => {
@@ -76,12 +85,14 @@ async function run(steps: readonly Step[]): Promise<Run> {
     answer: () => node.answerHeld(),
     lose: () => {
       node.loseReplies()
+      node.cutDirect()
       node.cut()
     },
     die: () => node.die(false),
     'die late': () => node.die(true),
     cut: () => {
       node.dropHeld()
+      node.cutDirect()
       node.cut()
     },
   }
@@ -136,7 +147,7 @@ async function violationsOf({ attempts, executed }: Run): Promise<string[]> {
   return violations
 }
 
-test('P4: any schedule of calls, moves, holds and cuts → each write once, in order, and read', async () => {
+test('P4: any schedule of calls, moves, holds, cuts and ways → each write once, in order, and read', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyStep, { maxLength: 60, size: 'max' }), async (steps) => {
       expect(await violationsOf(await run(steps))).toEqual([])

@@ -16,6 +16,8 @@ import type {
   ConnectionSurroundings,
 } from '../connection/connection.js'
 import { Connection } from '../connection/connection.js'
+import type { DirectLinkPorts } from '../connection/direct-link.js'
+import type { DirectWays, OpenDirectWays } from '../connection/direct-links.js'
 import { Emitter } from '../events.js'
 import { closedError, endedError, overloadedError, timeoutError } from './call-errors.js'
 import type { DeliveryLimits, DeliveryPorts } from './delivery.js'
@@ -29,15 +31,21 @@ export interface SessionSettings extends ConnectionSettings, DeliveryLimits {
   readonly timeoutMs: number
 }
 
+export interface SessionSurroundings extends ConnectionSurroundings {
+  /** How children are reached without the coordinator; absent: they are not. */
+  readonly openDirectWays?: OpenDirectWays | undefined
+}
+
 export type SessionStatus = 'idle' | 'connecting' | 'ready' | 'reconnecting' | 'closed'
 
-export class Session implements ConnectionEvents, DeliveryPorts, HubPorts {
+export class Session implements ConnectionEvents, DeliveryPorts, HubPorts, DirectLinkPorts {
   readonly events: Emitter = new Emitter()
   readonly watches: WatchHub
   private readonly settings: SessionSettings
-  private readonly surroundings: ConnectionSurroundings
+  private readonly surroundings: SessionSurroundings
   private readonly delivery: Delivery
   private readonly connection: Connection
+  private readonly direct: DirectWays | undefined
   private clusterId: string | undefined = undefined
   private clientId = 0
   private isFlushScheduled = false
@@ -50,12 +58,13 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts {
   /** Why there is no connection. */
   private offlineError: KvError | undefined = undefined
 
-  constructor(settings: SessionSettings, surroundings: ConnectionSurroundings) {
+  constructor(settings: SessionSettings, surroundings: SessionSurroundings) {
     this.settings = settings
     this.surroundings = surroundings
     this.delivery = new Delivery(settings, this)
     this.watches = new WatchHub(this)
     this.connection = new Connection(settings, surroundings, this)
+    this.direct = surroundings.openDirectWays?.(this)
   }
 
   get status(): SessionStatus {
@@ -77,6 +86,22 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts {
     this.connection.send(bytes)
   }
 
+  sendBatch(child: number, bytes: Uint8Array): void {
+    if (this.direct?.send(child, bytes) !== true) this.connection.send(bytes)
+  }
+
+  canReach(child: number): boolean {
+    return this.direct?.isAwaited(child) !== true
+  }
+
+  isDirect(child: number): boolean {
+    return this.direct?.isReady(child) === true
+  }
+
+  onWayChanged(child: number, error: KvError): void {
+    if (!this.isOver) this.delivery.onWayChanged(child, error)
+  }
+
   /** Opens the connection, if it is not. */
   open(): void {
     this.connection.open()
@@ -86,7 +111,9 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts {
     return this.offlineError
   }
 
-  isAnswerDue(): boolean {
+  /** Of a child, or at all. */
+  isAnswerDue(child?: number): boolean {
+    if (child !== undefined) return this.delivery.isAnswerDue(child)
     return this.delivery.settlements.openCount > 0 || this.watches.isWatching
   }
 
@@ -196,6 +223,8 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts {
         new KvError('UNAVAILABLE', 'the node does not know this client from before'),
       )
     }
+    const { url, identity } = this.connection
+    this.direct?.onWelcome({ url, clusterId: welcome.clusterId, identity })
     this.adopt(welcome.topology, isOtherCluster)
     this.clusterId = welcome.clusterId
     this.clientId = welcome.clientId
@@ -208,6 +237,7 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts {
 
   private adopt(topology: Topology, isOtherCluster: boolean): void {
     if (!this.delivery.onTopology(topology, isOtherCluster)) return
+    this.direct?.onTopology(topology)
     this.watches.onTopology(topology)
     this.events.emit('topology', topology)
   }
@@ -297,6 +327,7 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts {
   private finish(errorOf: (call: PendingCall) => KvError, reason: KvError): void {
     this.isOver = true
     this.connection.end()
+    this.direct?.end()
     this.delivery.end(errorOf)
     this.watches.end(reason)
   }

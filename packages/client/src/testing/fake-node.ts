@@ -34,8 +34,13 @@ import { FakeStore } from './fake-store.js'
 
 const MOVED_FAULT: Fault = { code: MOVED, outcome: 'not-applied', message: '' }
 
+/** Ports from here on are those of children. */
+export const DIRECT_PORT_MIN = 7_500
+
 export interface ReceivedBatch {
   readonly batch: Batch
+  /** The connection that it came by. */
+  readonly link: FakeLink
   readonly kind: BatchBody['kind']
   readonly lowWater: number
   readonly calls: readonly Call[]
@@ -110,6 +115,7 @@ export class FakeNode {
   private readonly unanswered: ReceivedBatch[] = []
   /** By client and sequence number: the encoded answers of the writes that were executed. */
   private readonly sessions = new Map<string, Uint8Array>()
+  private nextPort = DIRECT_PORT_MIN
   private nextClientId = 1
   private oldestClientId = 1
 
@@ -126,8 +132,30 @@ export class FakeNode {
     this.servedSince = Array.from({ length: shardCount }, () => 1)
   }
 
+  /** The newest connection to the coordinator. */
   get link(): FakeLink {
-    return this.links.at(-1)!
+    return this.links.findLast((link) => !this.isDirect(link))!
+  }
+
+  isDirect({ url }: FakeLink): boolean {
+    return Number(new URL(url).port) >= DIRECT_PORT_MIN
+  }
+
+  /** From now on children listen, each on a port that nobody had before. */
+  listen(): void {
+    const { topology } = this
+    const children = topology.children.map(({ id }) => ({ id, port: (this.nextPort += 1) }))
+    this.topology = { ...topology, version: topology.version + 1, children }
+    this.tell()
+  }
+
+  /** Children end their connections; what came by them may still be executed. */
+  cutDirect(): void {
+    for (const link of this.links) {
+      if (!this.isDirect(link)) continue
+      link.isDeaf = true
+      link.close(1006)
+    }
   }
 
   readonly openTransport: OpenTransport = (url, events) => {
@@ -195,15 +223,15 @@ export class FakeNode {
     const body = new BatchBody(batch.body)
     const calls = Array.from({ length: body.callCount }, () => body.next())
     const sequences = calls.map((_, position) => body.sequenceAt(position))
-    const received = { batch, kind: body.kind, lowWater: body.lowWater, calls, sequences }
+    const received = { batch, link, kind: body.kind, lowWater: body.lowWater, calls, sequences }
     this.batches.push(received)
     if (this.isHolding) {
       this.unanswered.push(received)
       this.held.push(() => {
-        this.answer(link, received)
+        this.answer(received)
       })
     } else {
-      this.answer(link, received)
+      this.answer(received)
     }
   }
 
@@ -217,10 +245,9 @@ export class FakeNode {
   /** Executes the held batches; nobody hears of it. */
   loseReplies(): void {
     this.isHolding = false
-    const { link } = this
-    const { clientId } = link
     for (const received of this.unanswered.splice(0)) {
-      const { calls, sequences } = received
+      const { calls, sequences, link } = received
+      const { clientId } = link
       const lost = new WireWriter()
       for (const [index, call] of calls.entries()) {
         this.writeAnswer(lost, call, received, { clientId, sequence: sequences[index]! })
@@ -231,13 +258,12 @@ export class FakeNode {
 
   /** The children die: what they held is refused, executed or not, and all shards move. */
   die(isExecuted: boolean): void {
-    const { link } = this
     const refused = this.unanswered.slice()
     if (isExecuted) this.loseReplies()
     this.dropHeld()
     this.isHolding = false
     const { wire: code } = ERROR_RULES.UNAVAILABLE
-    for (const { batch } of refused) {
+    for (const { batch, link } of refused) {
       link.send({ type: 'refused', batchId: batch.id, code, outcome: 2, message: 'it died' })
     }
     this.move(Object.fromEntries(this.topology.primaries.entries()))
@@ -254,8 +280,8 @@ export class FakeNode {
     this.held.length = 0
   }
 
-  answer(link: FakeLink, received: ReceivedBatch): void {
-    const { batch, calls, sequences } = received
+  answer(received: ReceivedBatch): void {
+    const { batch, link, calls, sequences } = received
     const writer = new WireWriter()
     writeFullReplyHead(writer, calls.length)
     const { clientId } = link
@@ -267,15 +293,15 @@ export class FakeNode {
 
   /** Answers some calls of a batch. */
   answerPart(received: ReceivedBatch, positions: readonly number[], final: boolean): void {
-    const { batch, calls, sequences } = received
-    const { clientId } = this.link
+    const { batch, link, calls, sequences } = received
+    const { clientId } = link
     const writer = new WireWriter()
     writePartReplyHead(writer, positions)
     for (const position of positions) {
       const sequence = sequences[position]!
       this.writeAnswer(writer, calls[position]!, received, { clientId, sequence })
     }
-    this.link.send({ type: 'reply', batchId: batch.id, final, body: writer.written() })
+    link.send({ type: 'reply', batchId: batch.id, final, body: writer.written() })
   }
 
   private writeAnswer(

@@ -1,6 +1,8 @@
 /** A client on a fake node, with a clock that the test moves. */
 import type { NodeLimits } from '@kv/protocol'
 import { Client } from '../client.js'
+import type { OpenDirectWays } from '../connection/direct-links.js'
+import { DirectLinks } from '../connection/direct-links.js'
 import type { UntypedClient } from '../kv-client.js'
 import type { ClientOptions } from '../settings.js'
 import { settingsOf } from '../settings.js'
@@ -17,6 +19,7 @@ export interface HarnessOptions extends ClientOptions {
   readonly shards?: number
   readonly children?: number
   readonly random?: () => number
+  readonly batchesBefore?: number
   /** What the node announces, where it differs from the usual. */
   readonly limits?: Partial<NodeLimits>
 }
@@ -28,8 +31,15 @@ export function harness(options: HarnessOptions = {}): Harness {
   const settings = settingsOf(options, { url: 'ws://fake', token: undefined })
   const { random = () => 0.5 } = options
   const { openTransport } = node
-  const kv = new Client(settings, { clock, random, openTransport }) as unknown as UntypedClient
-  return { node, clock, kv }
+  const surroundings = { clock, random, openTransport }
+  const { direct = false, batchesBefore } = options
+  const openDirectWays: OpenDirectWays = (ports) =>
+    new DirectLinks({ ...settings, direct, batchesBefore }, surroundings, ports)
+  const client = new Client(settings, {
+    ...surroundings,
+    openDirectWays: direct === false ? undefined : openDirectWays,
+  })
+  return { node, clock, kv: client as unknown as UntypedClient }
 }
 
 /** A client whose connection is ready. */

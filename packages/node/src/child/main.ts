@@ -5,9 +5,11 @@
  */
 import { Socket } from 'node:net'
 import { pino } from 'pino'
+import type { Logger } from 'pino'
 import type { Configuration, FromChild, ToChild } from '../link/control.js'
 import { isControl } from '../link/control.js'
 import { DataLink } from '../link/data-link.js'
+import { DirectPort } from './direct-port.js'
 import { Host } from './host.js'
 
 /** The parent's end of the data socket is the fork's fifth stdio entry. */
@@ -16,6 +18,7 @@ const DATA_SOCKET_FD = 4
 const FINISH_MS = 8_000
 
 let host: Host | undefined
+let door: DirectPort | undefined
 let isEnding = false
 
 function report(message: FromChild): void {
@@ -61,14 +64,28 @@ async function configure(configuration: Configuration): Promise<void> {
   })
   // Backups are told to come here as soon as it has started.
   await configured.listen()
-  report({ type: 'started' })
+  report({ type: 'started', port: await openDoor(configured, configuration, logger) })
+}
+
+async function openDoor(
+  configured: Host,
+  configuration: Configuration,
+  logger: Logger,
+): Promise<number> {
+  const { direct: access } = configuration
+  if (access === undefined) return 0
+  const opened = await DirectPort.open({ configuration, access, host: configured, logger })
+  door = opened.door
+  return opened.port
 }
 
 async function end(): Promise<void> {
   if (isEnding) return
   isEnding = true
   setTimeout(() => process.exit(1), FINISH_MS).unref()
+  door?.drain()
   await host?.close()
+  await door?.close()
   process.exit(0)
 }
 

@@ -56,6 +56,9 @@ Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
                       users of the machine can read command lines
   --origins <list>    web pages that may connect, such as https://app.example.com, comma-
                       separated, besides those of this machine and of the node's own host
+  --direct-ports <range>
+                      ports on which children take clients by themselves, like 7410-7419; any for any
+                      free ones, none for none  (any)
   --ping-timeout <ms> a child that does not answer for so long is replaced  (1000)
   --history-bytes <n> log kept for watchers that are behind, in bytes  (268435456)
   --history-ms <ms>   how long it is kept at most  (3600000)
@@ -82,6 +85,7 @@ const FLAGS = {
   'min-in-sync': { type: 'string' },
   token: { type: 'string' },
   origins: { type: 'string' },
+  'direct-ports': { type: 'string' },
   'ping-timeout': { type: 'string' },
   'history-bytes': { type: 'string' },
   'history-ms': { type: 'string' },
@@ -179,6 +183,7 @@ function serveOptions(setting: Setting): NodeOptions {
     minInSync: wholeNumber(setting('min-in-sync')),
     token: setting('token')?.text,
     origins: list(setting('origins')),
+    directPorts: setting('direct-ports')?.text,
     pingTimeoutMs: wholeNumber(setting('ping-timeout')),
     limits: {
       historyBytesMax: wholeNumber(setting('history-bytes')),

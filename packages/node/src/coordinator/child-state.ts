@@ -37,6 +37,8 @@ export interface ChildState {
   readonly forkAtMs: number
   /** When it became ready, on the monotonic clock. */
   readonly readyAtMs: number
+  /** Where it listens for direct connections; 0 if it does not. */
+  readonly port: number
 }
 
 export function absentChild(id: number): ChildState {
@@ -48,6 +50,7 @@ export function absentChild(id: number): ChildState {
     failures: 0,
     forkAtMs: 0,
     readyAtMs: 0,
+    port: 0,
   }
 }
 
@@ -79,9 +82,9 @@ export function withProcess(child: ChildState, process: ProcessIdentity): ChildS
   return { ...child, process }
 }
 
-export function becomeReady(child: ChildState, nowMs: number): ChildState {
+export function becomeReady(child: ChildState, nowMs: number, port: number = 0): ChildState {
   if (child.phase !== 'starting') throw illegal(child, 'ready')
-  return { ...child, phase: 'ready', isExpected: false, readyAtMs: nowMs }
+  return { ...child, phase: 'ready', isExpected: false, readyAtMs: nowMs, port }
 }
 
 /** It hosts nothing, and nothing will be placed there: it is told to end by itself. */
@@ -98,7 +101,7 @@ export function withLeaving(child: ChildState, isLeaving: boolean): ChildState {
 
 export function becomeEnding(child: ChildState): ChildState {
   if (child.phase === 'absent') throw illegal(child, 'ending')
-  return { ...child, phase: 'ending', isExpected: false }
+  return { ...child, phase: 'ending', isExpected: false, port: 0 }
 }
 
 /** Its exit was seen. */
@@ -116,6 +119,7 @@ export function becomeAbsent(child: ChildState, nowMs: number, chance: number): 
     failures,
     forkAtMs: nowMs + pauseAfter(failures, chance),
     readyAtMs: 0,
+    port: 0,
   }
 }
 

@@ -27,7 +27,7 @@ class WillingChild implements RunningChild {
   send(message: ToChild): void {
     if (message.type === 'configure') {
       this.address = message.configuration.replicationAddress
-      this.says({ type: 'started' })
+      this.says({ type: 'started', port: 0 })
     } else if (message.type === 'open') {
       const { shard, hosting, epoch } = message.place
       this.places.push(message.place)

@@ -14,15 +14,14 @@ import { ClientIds } from '../ingress/client-ids.js'
 import { Greeter } from '../ingress/greeting.js'
 import { LANE_BYTES_MAX, Relay } from '../ingress/relay.js'
 import { tokenCheck } from '../ingress/token.js'
-import { WebSocketPort } from '../ingress/websocket.js'
-import type { ClockReading, Configuration } from '../link/control.js'
+import type { ClockReading, Configuration, DirectAccess, PortRange } from '../link/control.js'
 import type { ChildExit, ForkChild } from './child-process.js'
 import { assertScale } from './child-count.js'
 import type { CopyState } from './copy-state.js'
 import type { DataDirectory } from './data-directory.js'
 import type { Failover, Move } from './failover-watch.js'
 import { FailoverWatch } from './failover-watch.js'
-import { createHttpServer, listen } from './http.js'
+import { createHttpServer, takePort } from './http.js'
 import { measurementOf } from './measurement.js'
 import type { NodeState } from './node-state.js'
 import type { NodeTopology } from './operator-topology.js'
@@ -66,6 +65,8 @@ export interface CoordinatorSettings {
   readonly minInSync: number | undefined
   readonly token: string | undefined
   readonly origins: readonly string[]
+  /** Where children take clients by themselves; `undefined`: nowhere. */
+  readonly directPorts: PortRange | undefined
   readonly limits: {
     readonly valueBytesMax: number
     readonly overlayBytesMax: number
@@ -98,7 +99,6 @@ export class Coordinator {
   private readonly statistics: Statistics
   private readonly failovers: FailoverWatch
   private readonly server: Server
-  private readonly sockets = new WebSocketPort()
   private readonly clock: ClockReading
   private readonly sweepTimer: NodeJS.Timeout
   private readonly scaling = new Scaling()
@@ -139,7 +139,7 @@ export class Coordinator {
   ): Promise<Coordinator> {
     const coordinator = new Coordinator(settings, await takePossession(settings), listener)
     try {
-      coordinator.boundPort = await listen(coordinator.server, settings.host, settings.port)
+      coordinator.boundPort = await takePort(coordinator.server, settings.host, settings.port)
       await coordinator.arrive()
       return coordinator
     } catch (error) {
@@ -254,9 +254,7 @@ export class Coordinator {
     const { token, origins } = this.settings
     return createHttpServer({
       readiness: () => this.readiness(),
-      hasRoom: () => this.relay.hasRoom,
-      upgrade: (request, socket, head) =>
-        this.sockets.upgrade(request, socket, head, (client) => this.relay.accept(client)),
+      relay: this.relay,
       origins: { hasToken: token !== undefined, allowed: origins },
       isTokenRight: tokenCheck(token),
       stats: () => this.stats(),
@@ -327,7 +325,16 @@ export class Coordinator {
       snapshotsEveryMs,
       logLevel: this.settings.log.level,
       replicationAddress: this.runDirectory?.addressFor(childId) ?? '',
+      direct: this.directAccess(),
     }
+  }
+
+  private directAccess(): DirectAccess | undefined {
+    const { directPorts, host, token, origins, limits } = this.settings
+    if (directPorts === undefined) return undefined
+    const { inFlightBytesMax, connectionsMax } = limits
+    const clientSecret = this.directory.store.identity.secret
+    return { host, ...directPorts, token, clientSecret, origins, inFlightBytesMax, connectionsMax }
   }
 
   private directoryOf(shard: number, { copy, volume }: CopyState): string {

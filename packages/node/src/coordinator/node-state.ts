@@ -67,7 +67,12 @@ export type NodeEvent =
   /** The node is to have so many children from now on. */
   | { readonly type: 'scaled'; readonly children: number }
   | { readonly type: 'forked'; readonly child: number; readonly process: ProcessIdentity }
-  | { readonly type: 'started'; readonly child: number; readonly nowMs: number }
+  | {
+      readonly type: 'started'
+      readonly child: number
+      readonly port?: number
+      readonly nowMs: number
+    }
   /** The child is to be killed; its exit is still to come. */
   | { readonly type: 'condemned'; readonly child: number }
   | ({ readonly type: 'exited' } & Exit)
@@ -122,7 +127,8 @@ export function observe(state: NodeState, event: NodeEvent): NodeState {
       return withChild(state, withProcess(childOf(state, event.child), event.process))
     case 'started': {
       const child = childOf(state, event.child)
-      return child.phase === 'starting' ? withChild(state, becomeReady(child, event.nowMs)) : state
+      if (child.phase !== 'starting') return state
+      return withChild(state, becomeReady(child, event.nowMs, event.port))
     }
     case 'condemned':
       return withChild(state, becomeEnding(childOf(state, event.child)))

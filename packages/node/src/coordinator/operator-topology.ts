@@ -78,7 +78,7 @@ export function operatorTopology(
     children: state.children.map((child) => ({
       id: child.id,
       pid: child.process?.pid ?? 0,
-      port: 0,
+      port: child.port,
       state: child.phase,
       isLeaving: child.isLeaving,
     })),

@@ -4,7 +4,7 @@
  * that of its last one. Backups in sync are named for reads that may be behind.
  */
 import { NO_CHILD } from '@kv/protocol'
-import type { Topology } from '@kv/protocol'
+import type { RoutedChild, Topology } from '@kv/protocol'
 import type { NodeState } from './node-state.js'
 import type { ShardState } from './shard-state.js'
 import { primaryOf } from './shard-state.js'
@@ -14,7 +14,7 @@ export function routingOf(state: NodeState): Topology {
   const { published } = state
   const children = state.children
     .filter((child) => child.phase === 'ready')
-    .map(({ id }) => ({ id, port: 0 }))
+    .map(({ id, port }) => ({ id, port }))
   const ready = new Set(children.map(({ id }) => id))
   const primaries = state.shards.map((shard) => servingChild(shard, ready))
   const epochs = state.shards.map((shard) =>
@@ -23,7 +23,7 @@ export function routingOf(state: NodeState): Topology {
   const backups = backupsOf(state, ready)
   const isSame =
     children.length === published.children.length &&
-    children.every((child, index) => child.id === published.children[index]!.id) &&
+    children.every((child, index) => isSameChild(child, published.children[index]!)) &&
     primaries.every((child, shard) => child === published.primaries[shard]) &&
     epochs.every((epoch, shard) => epoch === published.epochs[shard]) &&
     backups.length === published.backups.length &&
@@ -37,6 +37,10 @@ export function routingOf(state: NodeState): Topology {
     epochs,
     backups,
   }
+}
+
+function isSameChild(left: RoutedChild, right: RoutedChild): boolean {
+  return left.id === right.id && left.port === right.port
 }
 
 function backupsOf(state: NodeState, ready: ReadonlySet<number>): readonly (readonly number[])[] {

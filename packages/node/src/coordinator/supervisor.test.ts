@@ -41,7 +41,7 @@ class FakeProcess implements RunningChild {
     this.told.push(message)
     events.push(`${message.type} → ${this.id}`)
     if (!this.isWilling) return
-    if (message.type === 'configure') this.says({ type: 'started' })
+    if (message.type === 'configure') this.says({ type: 'started', port: 0 })
     if (message.type === 'stop') this.exits(0)
     if (message.type === 'open') {
       const { shard, hosting, epoch } = message.place

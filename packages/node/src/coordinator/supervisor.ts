@@ -284,7 +284,7 @@ export class Supervisor {
         clearTimeout(running.startTimer)
         running.lane.isOpen = true
         this.heartbeat.pulse.add(child)
-        this.observe({ type: 'started', child, nowMs: performance.now() })
+        this.observe({ type: 'started', child, port: message.port, nowMs: performance.now() })
         return
       }
       case 'pong':

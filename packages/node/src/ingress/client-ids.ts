@@ -2,11 +2,10 @@
  * Gives out client ids: growing, also through restarts, each with a secret that proves it.
  *
  * Ids come from blocks. A block is persisted before its first id is given out, so a new
- * coordinator begins above every id of its predecessors and writes only once per block. The secret
- * is an HMAC of the id: any later coordinator of this data directory can check it, none has to
- * remember it (hard-parts 16).
+ * coordinator begins above every id of its predecessors and writes only once per block.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { ClientSecrets } from './client-secrets.js'
+import type { ClientIdentity, Identities } from './greeting.js'
 
 /** Ids reserved at once. A restart wastes what is left of a block. */
 export const CLIENT_ID_BLOCK = 65_536
@@ -21,22 +20,18 @@ export interface ClientIdSource {
   readonly reserve: (end: number) => Promise<void>
 }
 
-export interface ClientIdentity {
-  readonly clientId: number
-  readonly secret: Uint8Array
-}
-
-export class ClientIds {
+export class ClientIds implements Identities {
+  readonly whyNone = 'no client id is free at the moment'
   private next: number
   private end: number
-  private readonly key: Buffer
+  private readonly secrets: ClientSecrets
   private readonly reserve: (end: number) => Promise<void>
   private isReserving = false
 
   constructor(source: ClientIdSource) {
     this.next = source.next
     this.end = source.end
-    this.key = Buffer.from(source.secret, 'hex')
+    this.secrets = new ClientSecrets(source.secret)
     this.reserve = source.reserve
   }
 
@@ -46,17 +41,11 @@ export class ClientIds {
     if (this.next >= this.end) return undefined
     const clientId = this.next
     this.next += 1
-    return { clientId, secret: this.secretOf(clientId) }
+    return { clientId, secret: this.secrets.of(clientId) }
   }
 
-  /** Whether this secret was given out with this id. */
   isGenuine(clientId: number, secret: Uint8Array): boolean {
-    const due = this.secretOf(clientId)
-    return secret.length === due.length && timingSafeEqual(secret, due)
-  }
-
-  private secretOf(clientId: number): Buffer {
-    return createHmac('sha256', this.key).update(`client ${clientId}`).digest()
+    return this.secrets.isGenuine(clientId, secret)
   }
 
   private extend(): void {

@@ -7,8 +7,20 @@
  */
 import { CLOSE_CODES, PROTOCOL_VERSION } from '@kv/protocol'
 import type { ErrorCode, Hello } from '@kv/protocol'
-import type { ClientIdentity, ClientIds } from './client-ids.js'
 import { tokenCheck } from './token.js'
+
+export interface ClientIdentity {
+  readonly clientId: number
+  readonly secret: Uint8Array
+}
+
+export interface Identities {
+  /** Whether this secret was given out with this id. */
+  isGenuine(clientId: number, secret: Uint8Array): boolean
+  /** A new identity, if there is one to give. */
+  issue(): ClientIdentity | undefined
+  readonly whyNone: string
+}
 
 export type Greeting =
   | { readonly type: 'accepted'; readonly identity: ClientIdentity }
@@ -20,10 +32,10 @@ export type Greeting =
     }
 
 export class Greeter {
-  private readonly ids: ClientIds
+  private readonly ids: Identities
   private readonly isTokenRight: (shown: string) => boolean
 
-  constructor(ids: ClientIds, token: string | undefined) {
+  constructor(ids: Identities, token: string | undefined) {
     this.ids = ids
     this.isTokenRight = tokenCheck(token)
   }
@@ -51,7 +63,7 @@ export class Greeter {
         type: 'refused',
         code: 'OVERLOADED',
         closeCode: CLOSE_CODES.tryLater,
-        message: 'no client id is free at the moment',
+        message: this.ids.whyNone,
       }
     }
     return { type: 'accepted', identity }

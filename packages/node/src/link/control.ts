@@ -17,6 +17,24 @@ export interface Configuration {
   readonly logLevel: string
   /** Path of the local socket on which the child listens for backups of its primaries; empty: none. */
   readonly replicationAddress: string
+  /** How clients may come straight to this child; absent: they may not. */
+  readonly direct?: DirectAccess | undefined
+}
+
+/** Ports to listen on, the first that is free; both 0: any. */
+export interface PortRange {
+  readonly firstPort: number
+  readonly lastPort: number
+}
+
+export interface DirectAccess extends PortRange {
+  readonly host: string
+  readonly token?: string | undefined
+  /** What the proofs of client ids are made with; hexadecimal. */
+  readonly clientSecret: string
+  readonly origins: readonly string[]
+  readonly inFlightBytesMax: number
+  readonly connectionsMax: number
 }
 
 /**
@@ -107,7 +125,8 @@ export type ToChild =
   | { readonly type: 'stop' }
 
 export type FromChild =
-  | { readonly type: 'started' }
+  /** Clients may come straight to this port; 0: they may not. */
+  | { readonly type: 'started'; readonly port: number }
   /** The copy is primary: what it inherited is committed, clients are served. */
   | {
       readonly type: 'opened'

@@ -15,6 +15,7 @@ export const PLAIN_SETTINGS: Omit<
   minInSync: undefined,
   token: undefined,
   origins: [],
+  directPorts: undefined,
   limits: {
     valueBytesMax: 1_000,
     overlayBytesMax: 1_000,

@@ -34,7 +34,7 @@ export class PlayedChild implements RunningChild {
   send(message: ToChild): void {
     switch (message.type) {
       case 'configure':
-        this.says({ type: 'started' })
+        this.says({ type: 'started', port: 0 })
         return
       case 'open': {
         const { shard, hosting, epoch } = message.place
