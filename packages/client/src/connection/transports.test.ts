@@ -19,7 +19,7 @@ async function listeningNode(): Promise<{ node: FakeNode; url: string }> {
   const node = new FakeNode(8, 2)
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
   server.on('connection', (socket) => {
-    const transport = node.openTransport('ws', {
+    const transport = node.openTransport('ws://fake', {
       onOpen: () => {},
       onMessage: (bytes) => {
         socket.send(bytes, { binary: true })
@@ -72,11 +72,13 @@ test('transport of Node: reads and writes of one turn to two children → one sy
   const kv = closing(createClient(url))
   await kv.connect()
   const port = Number(new URL(url).port)
-  const writing = vi.spyOn(Socket.prototype, '_writev' as never)
+  const writing = vi.spyOn(Socket.prototype as unknown as { _writev(): void }, '_writev')
   const keys = Array.from({ length: 100 }, (_, index) => `key-${index}`)
   const answered = Promise.all(keys.flatMap((key) => [kv.set(key, key), kv.get(`other-${key}`)]))
   await new Promise(setImmediate)
-  const writes = writing.mock.contexts.filter((by) => (by as Socket).remotePort === port).length
+  const writes = writing.mock.contexts.filter(
+    (by) => (by as unknown as Socket).remotePort === port,
+  ).length
   writing.mockRestore()
   expect(writes).toBe(1)
   await answered
