@@ -156,6 +156,17 @@ async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise((resolve) => setImmediate(resolve))
 }
 
+/** What a child is told of this type, once it is; more may follow. */
+async function heardBy(
+  process: FakeProcess,
+  type: 'release',
+): Promise<Extract<ToChild, { type: 'release' }>[]> {
+  const found = (): Extract<ToChild, { type: 'release' }>[] =>
+    process.told.filter((message) => message.type === type)
+  await until(() => found().length > 0)
+  return found()
+}
+
 function areAllOpen(): boolean {
   return published.at(-1)?.primaries.every((child) => child !== 0) ?? false
 }
@@ -302,5 +313,28 @@ describe('supervisor', () => {
     processes[0]!.exits(null, 'SIGKILL')
     await stopping
     expect(supervisor.state.children[0]!.phase).toBe('absent')
+  })
+
+  test('a child that is not wanted any more → emptied, told to stop; killed if it does not end', async () => {
+    supervisor = createSupervisor(3)
+    supervisor.start()
+    await until(areAllOpen)
+    const leaving = processes[2]!
+    leaving.isWilling = false
+    supervisor.scale(2)
+    // What it had is released and opened elsewhere first.
+    for (const message of await heardBy(leaving, 'release')) {
+      expect(leaving.told.some(({ type }) => type === 'stop')).toBe(false)
+      leaving.says({ ...message, type: 'released' })
+    }
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    await until(() => leaving.told.some(({ type }) => type === 'stop'))
+    await until(areAllOpen)
+    vi.advanceTimersByTime(11_000)
+    vi.useRealTimers()
+    expect(leaving.isKilled).toBe(true)
+    leaving.exits(null, 'SIGKILL')
+    await until(() => supervisor.state.children.length === 2)
+    expect(processes).toHaveLength(3)
   })
 })
