@@ -114,7 +114,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     gapMsMax: whole('gap', values.gap),
     pingTimeoutMs: 1_000,
     // A known bug may well keep shards from being served: that is found, and need not be waited for.
-    healingMs: values.canary === undefined ? 60_000 : 4_000,
+    healingMs: values.canary === undefined ? 60_000 : 15_000,
     replicationFactor: Math.max(whole('replicas', values.replicas), canary?.replicas ?? 1),
     minInSync: optional('min-in-sync', values['min-in-sync']) ?? canary?.minInSync,
     diskMegabytes: whole('disk', values.disk),
