@@ -29,10 +29,12 @@ async function main(settings: RunSettings): Promise<void> {
 /** Every known bug, one after the other; each must be found. */
 async function hunt(settings: RunSettings): Promise<void> {
   process.stderr.write(`seed ${settings.seed}\n`)
-  const onCatch = ({ name, oracles, seconds, seed, first }: Catch): void => {
+  const onCatch = ({ name, oracles, seconds, rounds, seed, first }: Catch): void => {
     const by = oracles.length === 0 ? 'MISSED' : `found by ${oracles.join(', ')}`
     const example = first?.split('\n')[0] ?? ''
-    process.stderr.write(`${name}: ${by} after ${seconds.toFixed(0)} s, seed ${seed}: ${example}\n`)
+    process.stderr.write(
+      `${name}: ${by} after ${seconds.toFixed(0)} s in round ${rounds}, seed ${seed}: ${example}\n`,
+    )
   }
   const onUnfinished = (name: string, seed: number, problem: string): void => {
     process.stderr.write(`${name}: nothing decided with seed ${seed}: ${problem.slice(0, 200)}\n`)

@@ -72,7 +72,7 @@ const WEIGHTS: readonly (readonly [number, (random: SeededRandom) => Fault])[] =
 ]
 
 /** Where there are several copies, these come as well. */
-const WEIGHTS_OF_COPIES: typeof WEIGHTS = [[14, strikeAtJoin]]
+const WEIGHTS_OF_COPIES: typeof WEIGHTS = [[40, strikeAtJoin]]
 
 /** Where the number of children may change, these come as well. */
 const WEIGHTS_OF_SCALING: typeof WEIGHTS = [
@@ -96,8 +96,8 @@ const ALL_OPERATIONS: readonly FileOperation[] = [
 ]
 
 function strikeAtJoin(random: SeededRandom): Fault {
-  const isHeld = random.below(2) === 0
-  const afterMs = 10 + random.below(120)
+  const isHeld = random.below(3) === 0
+  const afterMs = 20 + random.below(300)
   // While nobody hears anything nobody sends: there is nothing that a copy that stands still could miss.
   const stopMs = isHeld ? 0 : afterMs + random.below(300)
   return {
