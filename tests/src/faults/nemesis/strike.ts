@@ -22,8 +22,10 @@ export interface StrikePorts {
 type KillInTurn = Extract<Fault, { type: 'kill-in-turn' }>
 type StrikeAtJoin = Extract<Fault, { type: 'strike-at-join' }>
 
-/** A copy that was lost is rebuilt, and counted again, within this time, or nothing is struck at. */
-const JOIN_PATIENCE_MS = 5_000
+/** A copy that was lost is counted again within this time, also on a busy machine, or nothing is struck at. */
+const JOIN_PATIENCE_MS = 20_000
+/** Clients wait no longer for answers that are held. */
+const HELD_PATIENCE_MS = 5_000
 const POLL_MS = 3
 /** What was under way when the lines were held has reached the node, and its answers have not come back. */
 const HELD_MS = 30
@@ -53,7 +55,7 @@ function anyOf(pids: readonly number[], random: SeededRandom): number | undefine
  */
 export async function strikeAtJoin(ports: StrikePorts, fault: StrikeAtJoin): Promise<number> {
   const { node, proxy, random } = ports
-  const pairs = node.pairs()
+  const pairs = await pairsInTime(ports)
   if (pairs.length === 0) return 0
   const pair = random.pick(pairs)
   if (fault.isHeld) {
@@ -70,12 +72,23 @@ export async function strikeAtJoin(ports: StrikePorts, fault: StrikeAtJoin): Pro
   }
 }
 
+/** The fault before may have left no copy to take away yet. */
+async function pairsInTime({ node, isEnding }: StrikePorts): Promise<Pair[]> {
+  const giveUpAt = performance.now() + JOIN_PATIENCE_MS
+  let pairs = node.pairs()
+  while (pairs.length === 0 && !isEnding() && performance.now() < giveUpAt) {
+    await delay(POLL_MS)
+    pairs = node.pairs()
+  }
+  return pairs
+}
+
 async function strikeWhenJoined(
   { node, passes, isEnding }: StrikePorts,
   lost: Pair,
-  { stopMs, afterMs }: StrikeAtJoin,
+  { stopMs, afterMs, isHeld }: StrikeAtJoin,
 ): Promise<void> {
-  const giveUpAt = performance.now() + JOIN_PATIENCE_MS
+  const giveUpAt = performance.now() + (isHeld ? HELD_PATIENCE_MS : JOIN_PATIENCE_MS)
   let joined = node.pairOf(lost.shard)
   // It left, and came back.
   while (joined === undefined || joined.setVersion < lost.setVersion + 2) {
