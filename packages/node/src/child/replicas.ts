@@ -237,8 +237,9 @@ export class Replicas {
         'the stored state was damaged: it was built anew from a snapshot and the log, nothing is lost',
       )
     }
-    const { readCache } = this
-    return { shard, directory, create, clusterId, readCache, onRebuilt, ...this.volumes.at(volume) }
+    const { journals, openings } = this.volumes.at(volume)
+    const shared = { readCache: this.readCache, openings, journals: journals.fromNow() }
+    return { shard, directory, create, clusterId, onRebuilt, ...shared }
   }
 
   /** Each shard's part of what is kept for watchers. */

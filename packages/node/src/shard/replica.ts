@@ -13,7 +13,7 @@ import type { LogFrame } from './log/frame.js'
 import { lastRevisionOf } from './log/frame.js'
 import type { JournaledFrame } from './log/frame-journal.js'
 import { Log } from './log/log.js'
-import type { Journals } from './journal/journals.js'
+import type { JournalSource } from './journal/journals.js'
 import type { OpeningTurns } from './opening-turns.js'
 import { Overlay } from './overlay/overlay.js'
 import { ownFrame, replayFrame } from './replay.js'
@@ -50,7 +50,7 @@ export interface ReplicaOptions {
   readonly onRebuilt?: (rebuilt: RebuiltState) => void
   readonly fileSystem?: LogFileSystem
   /** Where frames become durable before they are in the log's segments. */
-  readonly journals?: Journals
+  readonly journals?: JournalSource
   /** Whose turn it is, where many are opened. */
   readonly openings?: OpeningTurns
   /** Where entries stay that were read from the state; the same for all replicas of a process. */

@@ -147,6 +147,38 @@ describe('a journal', () => {
   })
 })
 
+describe('the journal of another child, from which logs are opened', () => {
+  const logOf = (shard: number): string => `/volume/shards/${shard}/0/log`
+
+  test('P1: a log whose opening is asked for later is not given an earlier reading', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    for (const shard of [1, 2]) await journal.memberFor(shard, logOf(shard)).bind([])
+    await append(journal, 'a', 1)
+    const reader = new Journals({ files: disk.mount(), volume: '/volume', childId: 2 })
+    let onRead = (): void => undefined
+    const isRead = new Promise<void>((resolve) => (onRead = resolve))
+    let letGo = (): void => undefined
+    const until = new Promise<void>((resolve) => (letGo = resolve))
+    disk.onOperation = ({ kind, path }) => {
+      if (kind !== 'read' || !path.endsWith('.journal')) return undefined
+      disk.onOperation = () => undefined
+      onRead()
+      return { kind: 'wait', until }
+    }
+    const [one, also] = [reader.fromNow(), reader.fromNow()]
+    const first = one.framesOf(1, logOf(1))
+    await isRead
+    // The writer lives, goes on, and only then gives the other log up.
+    await append(journal, 'b', 2)
+    const second = await reader.fromNow().framesOf(2, logOf(2))
+    const shared = also.framesOf(1, logOf(1))
+    letGo()
+    expect(second.map(({ bytes }) => bytes.toString())).toEqual(['b'])
+    expect((await first).length + (await shared).length).toBe(2)
+  })
+})
+
 describe('a journal whose write hangs', () => {
   interface Hung {
     readonly journals: Journals

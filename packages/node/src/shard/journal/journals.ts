@@ -23,15 +23,32 @@ export interface JournalsOptions {
   readonly fileBytesMax?: number
 }
 
-export class Journals {
+/** What the opening of a log needs of journals. */
+export interface JournalSource {
+  /**
+   * What journals hold of the log, in the order written: its segments may lack it. To be called when
+   * nobody else can have the log open, which is to be opened with it.
+   */
+  framesOf(shard: number, logDirectory: string): Promise<readonly JournaledFrame[]>
+  /** What the log is to append through; `undefined` if the disk has no room for a journal. */
+  memberFor(shard: number, logDirectory: string): Promise<JournalMember | undefined>
+}
+
+interface Reading {
+  readonly number: number
+  readonly blocks: Promise<readonly Block[]>
+}
+
+export class Journals implements JournalSource {
   private readonly files: LogFileSystem
   private readonly childId: number
   private readonly volume: string
   private readonly options: JournalOptions
   private readonly directory: string
   private current: Promise<Journal> | undefined
-  /** Of dead writers, while logs are being opened from them. */
-  private readonly reading = new Map<string, Promise<readonly Block[]>>()
+  /** Of other writers, while logs are being opened from them. */
+  private readonly readings = new Map<string, Reading>()
+  private readingsBegun = 0
 
   constructor({ files, volume, childId, ...sizes }: JournalsOptions) {
     this.files = files
@@ -42,16 +59,28 @@ export class Journals {
   }
 
   /**
-   * What journals hold of the log, in the order written: its segments may lack it. To be called when
-   * nobody else can have the log open, which is to be opened with it.
+   * For logs that nobody else has open from now on. Only a reading that begins from here on knows all
+   * of them: a writer that lives may have written after an earlier one, and left the log since.
    */
-  async framesOf(shard: number, logDirectory: string): Promise<readonly JournaledFrame[]> {
+  fromNow(): JournalSource {
+    const before = this.readingsBegun
+    return {
+      framesOf: (shard, logDirectory) => this.framesOf(shard, logDirectory, before),
+      memberFor: (shard, logDirectory) => this.memberFor(shard, logDirectory),
+    }
+  }
+
+  async framesOf(
+    shard: number,
+    logDirectory: string,
+    before: number = this.readingsBegun,
+  ): Promise<readonly JournaledFrame[]> {
     const names = await this.files.readDirectory(logDirectory)
     // A log that was closed cleanly has all its frames.
     if (names.includes(CLOSING_MARK_NAME)) return []
     const frames: JournaledFrame[] = []
     for (const binding of bindingsIn(names)) {
-      for (const block of await this.blocksOf(binding.journal)) {
+      for (const block of await this.blocksOf(binding.journal, before)) {
         if (block.number < binding.fromBlock) continue
         for (const record of block.records) if (record.shard === shard) frames.push(sound(record))
       }
@@ -65,22 +94,26 @@ export class Journals {
     }
   }
 
-  private async blocksOf(name: string): Promise<readonly Block[]> {
+  /** By a reading that is not one of the first `before`. */
+  private async blocksOf(name: string, before: number): Promise<readonly Block[]> {
     const { files, directory, childId } = this
     // Its own grows while it is read: nobody may be given an older reading of it.
     if (isJournalOf(childId, name)) return readJournal(files, directory, name)
-    const known = this.reading.get(name)
-    if (known !== undefined) return known
-    const reading = readJournal(files, directory, name)
-    this.reading.set(name, reading)
+    const known = this.readings.get(name)
+    if (known !== undefined && known.number > before) return known.blocks
+    this.readingsBegun += 1
+    const reading = {
+      number: this.readingsBegun,
+      blocks: readJournal(files, directory, name),
+    }
+    this.readings.set(name, reading)
     try {
-      return await reading
+      return await reading.blocks
     } finally {
-      this.reading.delete(name)
+      if (this.readings.get(name) === reading) this.readings.delete(name)
     }
   }
 
-  /** What the log is to append through; `undefined` if the disk has no room for a journal. */
   async memberFor(shard: number, logDirectory: string): Promise<JournalMember | undefined> {
     try {
       const journal = await this.journal()
