@@ -6,7 +6,14 @@ import type { FileOperation, FileTarget } from '../inside/file-layer.js'
 import type { Role } from '../inside/role.js'
 
 /** Brings a node to pass a point, where load alone does not. */
-export type Provocation = 'load' | 'child-killed' | 'node-ended' | 'node-killed' | 'copy-lost'
+export type Provocation =
+  | 'load'
+  | 'child-killed'
+  | 'node-ended'
+  | 'node-killed'
+  | 'copy-lost'
+  /** The stored state of the only copy, which has a snapshot. */
+  | 'state-damaged'
 
 export type Moment = 'before' | 'after'
 
@@ -36,8 +43,9 @@ export interface Failpoint {
   readonly moment: Moment
   readonly place: MethodPlace | FilePlace
   readonly provocation: Provocation
-  /** Only a node that keeps so many copies passes it. */
+  /** Only a node that keeps so many copies passes it: at least, and at most. */
   readonly replicas: number
+  readonly replicasMax: number
 }
 
 type Places = Readonly<Record<string, readonly [Provocation, MethodPlace | FilePlace]>>
@@ -208,7 +216,28 @@ const OF_COPIES: Places = {
   'snapshot.begin': ['copy-lost', calls(BUILD, 'SnapshotBuild', 'begin', { isStatic: true })],
   'snapshot.page': ['copy-lost', calls(BUILD, 'SnapshotBuild', 'takePage')],
   'snapshot.end': ['copy-lost', calls(BUILD, 'SnapshotBuild', 'end')],
+  'snapshot.move-old': ['copy-lost', files('rename', 'replaced')],
+  'snapshot.put-in-place': ['copy-lost', files('rename', 'rebuilt')],
   'snapshot.replaced': ['copy-lost', calls(FOLLOWER, 'Follower', 'onRebuilt')],
+}
+
+const STATE_BUILD = 'shard/snapshot/state-build.js'
+
+/** Those of nodes that keep one copy, and snapshots of it in files. */
+const OF_ONE_COPY: Places = {
+  'snapshot-file.take': [
+    'load',
+    calls('shard/snapshot/snapshot-keeper.js', 'SnapshotKeeper', 'take'),
+  ],
+  'snapshot-file.write': ['load', files('write', 'snapshot')],
+  'snapshot-file.sync': ['load', files('sync', 'snapshot')],
+  'snapshot-file.rename': ['load', files('rename', 'snapshot')],
+  'snapshot-file.sync-directory': ['load', files('syncDirectory', 'snapshots')],
+  'snapshot-file.remove-older': ['load', files('unlink', 'snapshot')],
+  'rebuild.page': ['state-damaged', calls(STATE_BUILD, 'StateBuild', 'takePage')],
+  'rebuild.end': ['state-damaged', calls(STATE_BUILD, 'StateBuild', 'end')],
+  'rebuild.move-aside': ['state-damaged', files('rename', 'aside')],
+  'rebuild.put-in-place': ['state-damaged', files('rename', 'rebuilt')],
 }
 
 const IN_COORDINATORS_OF_COPIES: Places = {
@@ -221,22 +250,38 @@ const IN_COORDINATORS_OF_COPIES: Places = {
 /** Nothing comes after it in a process. */
 const NEVER_AFTER = new Set(['child.close', 'node.start'])
 
-function pointsOf(role: Role, places: Places, replicas: number): Failpoint[] {
+function pointsOf(
+  role: Role,
+  places: Places,
+  {
+    replicas = 1,
+    replicasMax = Infinity,
+  }: Partial<Pick<Failpoint, 'replicas' | 'replicasMax'>> = {},
+): Failpoint[] {
   return Object.entries(places).flatMap(([step, [provocation, place]]) =>
     (['before', 'after'] as const)
       .filter((moment) => moment === 'before' || !NEVER_AFTER.has(step))
-      .map((moment) => ({ name: `${step}.${moment}`, role, moment, place, provocation, replicas })),
+      .map((moment) => ({
+        name: `${step}.${moment}`,
+        role,
+        moment,
+        place,
+        provocation,
+        replicas,
+        replicasMax,
+      })),
   )
 }
 
 export const FAILPOINTS: readonly Failpoint[] = [
-  ...pointsOf('child', IN_CHILDREN, 1),
-  ...pointsOf('coordinator', IN_COORDINATORS, 1),
-  ...pointsOf('child', OF_COPIES, 2),
-  ...pointsOf('coordinator', IN_COORDINATORS_OF_COPIES, 2),
+  ...pointsOf('child', IN_CHILDREN),
+  ...pointsOf('coordinator', IN_COORDINATORS),
+  ...pointsOf('child', OF_ONE_COPY, { replicasMax: 1 }),
+  ...pointsOf('child', OF_COPIES, { replicas: 2 }),
+  ...pointsOf('coordinator', IN_COORDINATORS_OF_COPIES, { replicas: 2 }),
 ]
 
 /** Those that a node with so many copies of each shard passes. */
 export function failpointsOf(replicas: number): readonly Failpoint[] {
-  return FAILPOINTS.filter((point) => point.replicas <= replicas)
+  return FAILPOINTS.filter((point) => point.replicas <= replicas && replicas <= point.replicasMax)
 }

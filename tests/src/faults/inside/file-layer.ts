@@ -4,6 +4,7 @@
  * makes its calls by itself; they are not seen here.
  */
 import fs from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { basename, dirname } from 'node:path'
 import type { Method, Methods } from './built.js'
 import { classOf, exportOf, prototypeOf, replace } from './built.js'
@@ -21,6 +22,14 @@ export type FileTarget =
   | 'state'
   | 'topology'
   | 'directory'
+  /** A snapshot of the only copy, in a file, and the directory of such files. */
+  | 'snapshot'
+  | 'snapshots'
+  /** What is damaged, and moved out of the way. */
+  | 'aside'
+  /** A copy out of whose place one built anew comes, and a copy or state that was built anew. */
+  | 'replaced'
+  | 'rebuilt'
   | 'other'
 
 export interface FileCall {
@@ -67,9 +76,9 @@ function through<Result>(
   operation: FileOperation,
   { path, isDurable }: OpenFile,
   real: (part?: number) => Promise<Result>,
+  target: FileTarget = operation === 'syncDirectory' ? directoryTargetOf(path) : targetOf(path),
 ): Promise<Result> {
   const isOpening = opening.has(operation === 'syncDirectory' ? path : dirname(path))
-  const target = operation === 'syncDirectory' ? 'directory' : targetOf(path)
   const call: FileCall = { operation, target, path, isOpening, isDurable }
   let proceed: (part?: number) => Promise<unknown> = real
   for (const interceptor of chain.toReversed()) {
@@ -79,12 +88,17 @@ function through<Result>(
   return proceed() as Promise<Result>
 }
 
+function directoryTargetOf(path: string): FileTarget {
+  return basename(path) === 'snapshots' ? 'snapshots' : 'directory'
+}
+
 export function targetOf(path: string): FileTarget {
   const name = basename(path)
   if (name.endsWith('.journal')) return 'journal'
   if (name.endsWith('.log')) return 'segment'
   if (name.endsWith('.tmp')) return 'temporary'
   if (name.endsWith('.bound')) return 'binding'
+  if (name === 'unfinished' || name.endsWith('.snapshot')) return 'snapshot'
   if (name === 'closed') return 'mark'
   if (name === 'data.mdb') return 'state'
   return /^(?:topology|node)\.json(?:\.new)?$/.test(name) ? 'topology' : 'other'
@@ -111,12 +125,36 @@ export async function installFileLayer(interceptors: readonly Interceptor[]): Pr
   files.unlink = (path) => through('unlink', { path, isDurable: false }, () => real.unlink(path))
   files.syncDirectory = (path) =>
     through('syncDirectory', { path, isDurable: false }, () => real.syncDirectory(path))
+  tapMoves()
   replace(await classOf('shard/log/log.js', 'Log'), 'open', (real) =>
     whileOpening(real, (options) => (options as { directory: string }).directory),
   )
   replace(await prototypeOf('shard/journal/journals.js', 'Journals'), 'framesOf', (real) =>
     whileOpening(real, (_shard, directory) => directory as string),
   )
+}
+
+/** What a child moves and removes by itself, past the file system of the log. */
+function tapMoves(): void {
+  const disk = fs as unknown as Methods
+  replace(disk, 'rename', (real) => (from, to) => {
+    const move = (): Promise<unknown> => real.call(fs, from, to) as Promise<unknown>
+    const target = moveTargetOf(String(from), String(to))
+    if (target === undefined) return move()
+    return through('rename', { path: String(to), isDurable: false }, move, target)
+  })
+  replace(disk, 'unlink', (real) => (path) => {
+    const remove = (): Promise<unknown> => real.call(fs, path) as Promise<unknown>
+    if (targetOf(String(path)) !== 'snapshot') return remove()
+    return through('unlink', { path: String(path), isDurable: false }, remove)
+  })
+  syncBuiltinESMExports()
+}
+
+function moveTargetOf(from: string, to: string): FileTarget | undefined {
+  if (/\.damaged-\d+$/.test(to)) return 'aside'
+  if (to.endsWith('.replaced')) return 'replaced'
+  return /[.-]building$/.test(from) ? 'rebuilt' : undefined
 }
 
 function whileOpening(real: Method, directoryOf: (...args: unknown[]) => string): Method {

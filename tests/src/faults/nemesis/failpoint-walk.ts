@@ -8,6 +8,7 @@ import { NotServing } from '../../scene/node-process.js'
 import { failpointsOf, type Failpoint } from '../failpoints/failpoints.js'
 import { ARMED, FIRED, type Armed, type Deed, type Fired } from '../failpoints/trigger.js'
 import { readControl, removeControl, writeControl } from '../inside/control-file.js'
+import { damageState, hasSnapshot, isTrimmed, lose } from './file-damage.js'
 import type { NodeUnderFault } from './node-under-fault.js'
 
 /** One failpoint, and what is done there. */
@@ -28,9 +29,11 @@ export interface WalkPorts {
 const PASS_MAX = 4
 const STOP_MS_MAX = 1_600
 /** A point that many calls pass is passed within moments; one that few do, at the first pass. */
-const PATIENCES_MS = [6_000, 20_000] as const
+const PATIENCES_MS = [6_000, 20_000, 60_000] as const
 const POLL_MS = 5
 const STARTS_MAX = 5
+/** Until every copy is in sync, or a log has grown, on a machine that has other work, too. */
+const WHOLE_PATIENCE_MS = 60_000
 
 /** Every point so many times, in an order of its own each time; those that begin so, if told. */
 export function visitsOf(
@@ -122,10 +125,26 @@ export class FailpointWalk {
         await this.recover()
         return
       case 'copy-lost':
+        await node.untilWhole(WHOLE_PATIENCE_MS)
+        await this.untilSome((copy) => isTrimmed(copy))
         await node.killAll()
-        node.loseCopy(random)
+        node.harmCopy(random, lose, isTrimmed)
         await this.recover()
+        return
+      case 'state-damaged':
+        await this.untilSome(hasSnapshot)
+        await node.killAll()
+        node.harmCopy(random, (copy) => damageState(random, copy), hasSnapshot)
+        await this.recover()
+        await node.untilWhole(WHOLE_PATIENCE_MS)
     }
+  }
+
+  /** What is asked for may need a log that has grown; in vain, if it does not come. */
+  private async untilSome(isFit: (copy: string) => boolean): Promise<void> {
+    const { node } = this.ports
+    const giveUpAt = performance.now() + WHOLE_PATIENCE_MS
+    while (performance.now() < giveUpAt && !node.copies().some(isFit)) await delay(POLL_MS * 10)
   }
 
   private async untilFired(patienceMs: number): Promise<Fired | undefined> {

@@ -8,7 +8,8 @@ import type { SmallDisk } from '../../scene/small-disk.js'
 import { NotServing } from '../../scene/node-process.js'
 import { DISK } from '../disk/disk-faults.js'
 import { removeControl, writeControl } from '../inside/control-file.js'
-import type { NodeUnderFault } from './node-under-fault.js'
+import { damageCopy, damageState, hasSnapshot, lose } from './file-damage.js'
+import type { Harm, NodeUnderFault } from './node-under-fault.js'
 import { nextFault, type Fault, type Scope } from './schedule.js'
 import { killInTurn, strikeAtJoin, type StrikePorts } from './strike.js'
 import type { TcpProxy } from './tcp-proxy.js'
@@ -32,11 +33,15 @@ export interface NemesisPorts {
   /** A child that serves `shard` has just been killed, alone. */
   readonly onPrimaryKilled: (shard: number) => void
   readonly onFault?: (fault: Fault) => void
+  readonly onDamage?: (harm: Harm) => void
+  /** Each shard has one copy, and a snapshot is what it is built anew from. */
+  readonly isAlone: boolean
 }
 
 export class Nemesis {
   cuts = 0
   diskFaults = 0
+  readonly damages: Harm[] = []
   private readonly ports: NemesisPorts
   private readonly passing = new Set<Promise<void>>()
   private readonly ending = new AbortController()
@@ -98,7 +103,7 @@ export class Nemesis {
         return
       case 'lose-copy':
         await node.killAll()
-        node.loseCopy(random)
+        node.harmCopy(random, lose)
         await node.start()
         return
       case 'kill-in-turn':
@@ -106,6 +111,9 @@ export class Nemesis {
         return
       case 'strike-at-join':
         this.cuts += await strikeAtJoin(this.strikePorts, fault)
+        return
+      case 'damage':
+        await this.damage()
         return
       case 'stop-children':
         for (const pid of this.victims(fault.count)) this.passes(node.stop(pid, fault.ms))
@@ -153,6 +161,22 @@ export class Nemesis {
       },
       isEnding: () => this.isEnding,
     }
+  }
+
+  private async damage(): Promise<void> {
+    const { node, random } = this.ports
+    await node.killAll()
+    const damage = this.ports.isAlone ? damageState : damageCopy
+    const harm = node.harmCopy(
+      random,
+      (copy) => damage(random, copy),
+      this.ports.isAlone ? hasSnapshot : undefined,
+    )
+    if (harm !== undefined) {
+      this.damages.push(harm)
+      this.ports.onDamage?.(harm)
+    }
+    await node.start()
   }
 
   private killChildren(count: number): void {

@@ -8,6 +8,8 @@ import { startNode, type LogLevel } from '@kv/node'
 const OVERLAY_BYTES_MAX = 1_048_576
 /** Segments go soon: watchers that are behind are reset, copies that are behind are rebuilt. */
 const HISTORY_BYTES_MAX = 1_048_576
+/** Where there is one copy of each shard: from what a damaged state is built anew. */
+const SNAPSHOTS_EVERY_MS = 2_000
 
 const { values } = parseArgs({
   allowPositionals: true,
@@ -38,6 +40,7 @@ const node = await startNode({
           overlayBytesMax: OVERLAY_BYTES_MAX,
           historyBytesMax: HISTORY_BYTES_MAX,
         },
+        snapshots: { everyMs: SNAPSHOTS_EVERY_MS },
       }
     : {}),
 })

@@ -9,6 +9,7 @@ import type { SeededRandom } from '../../load/seeded-random.js'
 import type { ServeOptions } from '../../scene/node-process.js'
 import { NodeProcess } from '../../scene/node-process.js'
 import { isRunning, killNow, untilGone } from '../../scene/process-table.js'
+import { until } from '../../scene/until.js'
 import { readinessOf } from '../../scene/readiness.js'
 import type { Deed, Fired } from '../failpoints/trigger.js'
 import type { Role } from '../inside/role.js'
@@ -34,6 +35,12 @@ export interface Pair {
   readonly setVersion: number
 }
 
+/** What was done to the files of a copy. */
+export interface Harm {
+  readonly copy: string
+  readonly what: string
+}
+
 export interface FaultCounts {
   kills: number
   coordinatorKills: number
@@ -50,6 +57,8 @@ export class NodeUnderFault {
   private readonly options: ServeOptions
   private node: NodeProcess | undefined
   private readonly stopped = new Set<number>()
+  /** Shards of which a copy was lost or damaged, and may not be in order again. */
+  private readonly harmed = new Set<number>()
   /** Standard error of the coordinators that are gone. */
   private formerLogs = ''
   private notes = ''
@@ -107,20 +116,46 @@ export class NodeUnderFault {
   }
 
   /**
-   * Deletes the files of one copy of a shard that another in-sync copy has, while nothing runs.
-   * Returns which; nothing if there is no such copy.
+   * Does something to the files of one copy of a shard, while nothing runs: of a copy of which there
+   * is another in sync or, where there is one only, which has a snapshot. To one shard once, until it
+   * is known to be whole again.
    */
-  loseCopy(random: SeededRandom): string | undefined {
-    const { shards } = this.stored()
-    const spare = [...shards.entries()].filter(
-      ([, { inSync }]) => (inSync?.members.length ?? 1) > 1,
+  harmCopy(
+    random: SeededRandom,
+    harm: (directory: string) => string | undefined,
+    isFit: (directory: string) => boolean = () => true,
+  ): Harm | undefined {
+    const choices = [...this.stored().shards.entries()].flatMap(([shard, { inSync }]) => {
+      const members = inSync?.members ?? [0]
+      if (members.length < Math.min(2, this.replicationFactor)) return []
+      const copies = members.map((copy) => this.directoryOf(shard, copy))
+      return this.harmed.has(shard) ? [] : copies.filter(isFit).map((copy) => ({ shard, copy }))
+    })
+    if (choices.length === 0) return undefined
+    const { shard, copy } = random.pick(choices)
+    const what = harm(copy)
+    if (what === undefined) return undefined
+    this.harmed.add(shard)
+    return { copy, what }
+  }
+
+  /** The directories of all copies. */
+  copies(): string[] {
+    return this.stored().shards.flatMap(({ copies }, shard) =>
+      copies.map((_, copy) => this.directoryOf(shard, copy)),
     )
-    if (spare.length === 0) return undefined
-    const [shard, { inSync }] = random.pick(spare)
-    const copy = random.pick(inSync?.members ?? [])
-    const directory = this.directoryOf(shard, copy)
-    rmSync(directory, { recursive: true, force: true })
-    return directory
+  }
+
+  /** Resolves when every copy of every shard is in sync; rejects if that takes too long. */
+  async untilWhole(patienceMs: number): Promise<void> {
+    const isWhole = ({ inSync, copies }: StoredTopology['shards'][number]): boolean =>
+      inSync === undefined || inSync.members.length === copies.length
+    await until(
+      'every copy is in sync',
+      async () => this.stored().shards.every(isWhole) && (await this.isServing()),
+      patienceMs,
+    )
+    this.harmed.clear()
   }
 
   /** Of each shard that has a backup in sync, at most one. */
@@ -135,9 +170,22 @@ export class NodeUnderFault {
 
   /** kill -9 of a backup's process, and its files are gone: before anybody else may open them. */
   killWithCopy({ shard, copy, backupPid }: Pair): void {
-    process.kill(backupPid, 'SIGSTOP')
-    rmSync(this.directoryOf(shard, copy), { recursive: true, force: true })
+    // What was done to the other copy may not be in order yet.
+    if (!this.harmed.has(shard)) {
+      process.kill(backupPid, 'SIGSTOP')
+      rmSync(this.directoryOf(shard, copy), { recursive: true, force: true })
+      this.harmed.add(shard)
+    }
     this.kill(backupPid)
+  }
+
+  /** The copy of the shard to which something was done is in sync again. */
+  cameBack(shard: number): void {
+    this.harmed.delete(shard)
+  }
+
+  private get replicationFactor(): number {
+    return this.options.replicationFactor ?? 1
   }
 
   private directoryOf(shard: number, copy: number): string {
@@ -216,9 +264,13 @@ export class NodeUnderFault {
     return this.node !== undefined && isRunning(this.node.pid)
   }
 
-  /** By its own word. One that is stopped or gone does not say so. */
+  /** Whether every shard takes writes, by its own word. One that is stopped or gone does not say so. */
   async isServing(): Promise<boolean> {
     if (!this.isRunning || this.url === '') return false
+    // As many copies in sync as a write waits for.
+    const needed = Math.min(2, this.replicationFactor)
+    if (this.stored().shards.some(({ inSync }) => (inSync?.members.length ?? 1) < needed))
+      return false
     try {
       const { ready } = await readinessOf(this.url, AbortSignal.timeout(READINESS_MS))
       return ready

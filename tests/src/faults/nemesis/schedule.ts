@@ -29,6 +29,8 @@ export type Fault =
       readonly isLost: boolean
       readonly isHeld: boolean
     }
+  /** As kill-all, and files of a copy are damaged that can be built anew. */
+  | { readonly type: 'damage' }
   | { readonly type: 'stop-coordinator'; readonly ms: number }
   /** The node is to have another number of children; `pick` says which of those that may be. */
   | { readonly type: 'scale'; readonly pick: number }
@@ -60,6 +62,7 @@ const WEIGHTS: readonly (readonly [number, (random: SeededRandom) => Fault])[] =
   [3, (random) => ({ type: 'stop-children', count: 2, ms: 10 + random.below(1_500) })],
   [2, () => ({ type: 'lose-copy' })],
   [6, (random) => ({ type: 'kill-in-turn', gapMs: 5 + random.below(300) })],
+  [3, () => ({ type: 'damage' })],
   [5, (random) => ({ type: 'stop-coordinator', ms: 50 + random.below(1_000) })],
   [14, (random) => ({ type: 'cut', oneOf: 1 + random.below(4) })],
   [5, (random) => ({ type: 'hold', ms: 50 + random.below(1_000) })],
@@ -84,7 +87,8 @@ const LOG_TARGETS: readonly (readonly FileTarget[])[] = [
   ['segment'],
   ['temporary'],
   ['state'],
-  ['journal', 'segment', 'temporary', 'state', 'binding', 'mark', 'directory'],
+  ['snapshot', 'snapshots'],
+  ['journal', 'segment', 'temporary', 'state', 'binding', 'mark', 'directory', 'snapshot'],
 ]
 const ALL_OPERATIONS: readonly FileOperation[] = [
   'open',

@@ -96,6 +96,7 @@ async function strikeWhenJoined(
     await delay(POLL_MS)
     joined = node.pairOf(lost.shard)
   }
+  node.cameBack(lost.shard)
   if (stopMs > 0) passes(node.stop(joined.backupPid, stopMs))
   await delay(afterMs)
   node.kill(joined.primaryPid)

@@ -17,6 +17,8 @@ export interface Report {
     readonly scales: number
     readonly cuts: number
     readonly disk: number
+    /** Copies whose files were damaged. */
+    readonly damages: number
     readonly starts: number
   }
   /** Of all that there are, at how many a process was ended or stopped. */
@@ -95,6 +97,7 @@ export function render(report: Report, settings: RunSettings): string {
     ...(settings.scales ? [['scaled', String(faults.scales)] as [string, string]] : []),
     ['connections cut', String(faults.cuts)],
     ['faults of the disk', String(faults.disk)],
+    ['copies damaged', String(faults.damages)],
     ['failpoints hit', `${report.failpoints.visited} of ${report.failpoints.known}`],
     ['without a primary', withoutPrimary(withoutPrimaryMs)],
     [

@@ -14,7 +14,8 @@ import { keysOf } from '../history/operation.js'
 import { judge } from '../history/oracles.js'
 import { WatchRecorder } from '../history/watch-recorder.js'
 import { check, explain } from '../linearizability/check.js'
-import type { NodeUnderFault } from '../nemesis/node-under-fault.js'
+import { isSetAside } from '../nemesis/file-damage.js'
+import type { Harm, NodeUnderFault } from '../nemesis/node-under-fault.js'
 import { LONG_PREFIX, padded } from '../workload/padding.js'
 import { perform } from '../workload/perform.js'
 import { Workload } from '../workload/workload.js'
@@ -35,6 +36,8 @@ export interface RoundPorts {
 export interface Trouble {
   readonly cuts: number
   readonly diskFaults: number
+  /** Files of copies that were damaged. */
+  readonly damages?: readonly Harm[]
   /** Failpoints that nobody passed. */
   readonly missed?: readonly string[]
   /** Resolves when it is over: after `end`, or by itself. */
@@ -47,6 +50,7 @@ export interface RoundResult {
   readonly loadMs: number
   readonly cuts: number
   readonly diskFaults: number
+  readonly damages: number
   readonly watched: number
   readonly resets: number
   readonly operations: number
@@ -85,6 +89,7 @@ export async function runRound(
   })
   const keys = [...new Set(history.operations.flatMap(({ action }) => keysOf(action)))]
   const atRest = await readAll(keys, clients, history, healingMs)
+  problems.push(...(await unhealed(node, trouble.damages ?? [], healingMs)))
   const watch = await endWatches(number, watches, ports, atRest, settings).catch(
     (error: unknown) => {
       problems.push(`the end of the watches could not be written: ${String(error)}`)
@@ -102,11 +107,29 @@ export async function runRound(
     loadMs,
     cuts: trouble.cuts,
     diskFaults: trouble.diskFaults,
+    damages: trouble.damages?.length ?? 0,
     watched: sum(({ eventCount }) => eventCount),
     resets: sum(({ resets }) => resets),
     ...verdict,
     findings: { ...verdict.findings, watch, damage, problems },
   }
+}
+
+/** What was damaged must have been noticed, and every copy be in sync again. */
+async function unhealed(
+  node: NodeUnderFault,
+  damages: readonly Harm[],
+  healingMs: number,
+): Promise<string[]> {
+  const problems = damages.flatMap(({ copy, what }) =>
+    isSetAside(copy) ? [] : [`nobody noticed the damage: ${what}`],
+  )
+  try {
+    await node.untilWhole(healingMs)
+  } catch (error) {
+    problems.push(String(error))
+  }
+  return problems
 }
 
 /** Writes once more to every shard, waits until the watches have come so far, and judges them. */

@@ -13,7 +13,7 @@ import { failpointsOf } from '../failpoints/failpoints.js'
 import { SmallDisk } from '../../scene/small-disk.js'
 import { environmentWith } from '../inside/environment.js'
 import { History } from '../history/history.js'
-import { NodeUnderFault } from '../nemesis/node-under-fault.js'
+import { type Harm, NodeUnderFault } from '../nemesis/node-under-fault.js'
 import type { Fault } from '../nemesis/schedule.js'
 import { FailpointWalk, visitsOf } from '../nemesis/failpoint-walk.js'
 import { Nemesis } from '../nemesis/nemesis.js'
@@ -135,6 +135,9 @@ async function rounds(
       // The probe has a line of its own.
       if (!ON_LINES.includes(type)) probe.disturb()
     }
+    const onDamage = (damage: Harm): void => {
+      if (settings.log !== undefined) node.note(JSON.stringify({ time: Date.now(), damage }))
+    }
     const own = visits.slice((number - 1) * VISITS_PER_ROUND, number * VISITS_PER_ROUND)
     const { gapMsMax, kinds, scales } = settings
     const trouble =
@@ -149,6 +152,8 @@ async function rounds(
             scope: { gapMsMax, kinds, scales, replicas: settings.replicationFactor },
             onPrimaryKilled,
             onFault,
+            onDamage,
+            isAlone: settings.replicationFactor === 1,
           })
     const ports = { node, clients, watchers, history, random, trouble }
     const result = await runRound(number, settings, ports)
@@ -195,6 +200,7 @@ function reportOf(
       ...node.counts,
       cuts: sum(({ cuts }) => cuts),
       disk: sum(({ diskFaults }) => diskFaults),
+      damages: sum(({ damages }) => damages),
     },
     failpoints: { visited: visited.size, known: failpointsOf(replicationFactor).length },
     calls: {
