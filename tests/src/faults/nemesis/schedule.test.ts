@@ -11,6 +11,7 @@ test('the same seed → the same faults at the same times; every kind comes', ()
   expect(planned(5)).not.toEqual(planned(6))
   expect(kindsIn(planned(7))).toEqual([
     'cut',
+    'damage',
     'delay',
     'disk',
     'fill',

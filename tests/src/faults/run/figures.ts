@@ -20,7 +20,7 @@ import type { RunSettings } from './settings.js'
 const SHARDS = 16
 const CHILDREN = 4
 const BATCH_KEYS = 5_000
-const KILLS = 20
+const KILLS = 30
 const STOPS = 4
 const RESTARTS = 3
 /** Between two faults: what was moved has come to rest. */
@@ -34,6 +34,8 @@ export interface Times {
 }
 
 export interface Figures {
+  /** Of each shard. */
+  readonly copies: number
   readonly keys: number
   /** From kill -9 of a child to the first acknowledged write, each shard that it served. */
   readonly killed: Times
@@ -43,10 +45,15 @@ export interface Figures {
   readonly restart: Times
 }
 
-export async function measureFigures(settings: RunSettings): Promise<Figures> {
+/** With one copy of each shard, and with two. */
+export async function measureFigures(settings: RunSettings): Promise<Figures[]> {
+  return [await figuresOf(settings, 1), await figuresOf(settings, 2)]
+}
+
+async function figuresOf(settings: RunSettings, replicationFactor: number): Promise<Figures> {
   const directory = await mkdtemp(join(tmpdir(), 'kv-figures-'))
   const port = await freePort()
-  const { pingTimeoutMs, replicationFactor } = settings
+  const { pingTimeoutMs } = settings
   const node = new NodeUnderFault({
     directory,
     port,
@@ -67,7 +74,7 @@ export async function measureFigures(settings: RunSettings): Promise<Figures> {
     const killed = await repeated(KILLS, () => withoutPrimary(node, client, random, 'SIGKILL'))
     const stopped = await repeated(STOPS, () => withoutPrimary(node, client, random, 'SIGSTOP'))
     const restart = await repeated(RESTARTS, async () => [await restarted(node)])
-    return { keys: settings.keys, killed, stopped, restart }
+    return { copies: replicationFactor, keys: settings.keys, killed, stopped, restart }
   } finally {
     await client.close()
     await node.close()
@@ -99,6 +106,7 @@ async function withoutPrimary(
   signal: 'SIGKILL' | 'SIGSTOP',
 ): Promise<number[]> {
   await until('every child serves something', () => node.childPids().length === CHILDREN)
+  await node.untilWhole(GIVE_UP_MS)
   await delay(REST_MS)
   const pid = random.pick(node.childPids().filter((each) => node.shardsOf(each).length > 0))
   const shards = node.shardsOf(pid)

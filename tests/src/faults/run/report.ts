@@ -38,7 +38,7 @@ export interface Report {
     readonly p99: number
   }
   /** Of a node at rest with many keys; only if they were asked for. */
-  readonly figures?: Figures
+  readonly figures?: readonly Figures[]
   readonly watched: { readonly events: number; readonly resets: number }
   readonly checked: {
     readonly operations: number
@@ -113,7 +113,7 @@ export function render(report: Report, settings: RunSettings): string {
     ['damage found offline', String(findings.damage.length)],
     ['other problems', String(findings.problems.length)],
   ]
-  rows.push(...figureRows(report.figures))
+  for (const figures of report.figures ?? []) rows.push(...figureRows(figures, settings))
   const width = Math.max(...rows.map(([name]) => name.length))
   const lines = rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)
   return [
@@ -125,16 +125,16 @@ export function render(report: Report, settings: RunSettings): string {
   ].join('\n')
 }
 
-function figureRows(figures: Figures | undefined): [string, string][] {
-  if (figures === undefined) return []
-  const { keys, killed, stopped, restart } = figures
-  const inWords = ({ count, median, p99 }: Times): string =>
-    `median ${median.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms (${count})`
+function figureRows(figures: Figures, { pingTimeoutMs }: RunSettings): [string, string][] {
+  const { copies, keys, killed, stopped, restart } = figures
+  const inWords = ({ count, median, p99 }: Times, wanted: string): string =>
+    `median ${median.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms (${count}); wanted: ${wanted}`
+  const failover = copies === 1 ? 'median 120' : 'median 80, p99 500'
   return [
-    [`with ${keys} keys`, 'no other load'],
-    ['  shard without a primary after kill -9', inWords(killed)],
-    ['  shard without a primary after SIGSTOP', inWords(stopped)],
-    ['  ready after kill -9 of everything', inWords(restart)],
+    [`copies: ${copies}, keys: ${keys}`, 'no other load'],
+    ['  shard without a primary after kill -9', inWords(killed, `${failover} ms`)],
+    ['  shard without a primary after SIGSTOP', inWords(stopped, `${pingTimeoutMs + 300} ms`)],
+    ['  ready after kill -9 of everything', inWords(restart, '1,000 ms')],
   ]
 }
 
