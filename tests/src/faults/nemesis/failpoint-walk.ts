@@ -90,6 +90,7 @@ export class FailpointWalk {
     let fired: Fired | undefined
     for (const [attempt, patienceMs] of PATIENCES_MS.entries()) {
       const wanted = attempt === 0 ? pass : 1
+      await this.prepare(point)
       removeControl(control, FIRED)
       writeControl(control, ARMED, { point: point.name, pass: wanted, deed } satisfies Armed)
       const provoked = this.provoke(point)
@@ -104,6 +105,14 @@ export class FailpointWalk {
     }
     if (fired === undefined) this.missed.push(point.name)
     else onVisit(point.name)
+  }
+
+  /** Before it is armed: who waits for anything then may wait for who has just been ended by it. */
+  private async prepare({ provocation }: Failpoint): Promise<void> {
+    if (provocation !== 'copy-lost' && provocation !== 'state-damaged') return
+    await this.recover()
+    await this.ports.node.untilWhole(WHOLE_PATIENCE_MS)
+    await this.untilSome(provocation === 'copy-lost' ? isTrimmed : hasSnapshot)
   }
 
   private async provoke({ provocation }: Failpoint): Promise<void> {
@@ -125,18 +134,14 @@ export class FailpointWalk {
         await this.recover()
         return
       case 'copy-lost':
-        await node.untilWhole(WHOLE_PATIENCE_MS)
-        await this.untilSome((copy) => isTrimmed(copy))
         await node.killAll()
         node.harmCopy(random, lose, isTrimmed)
         await this.recover()
         return
       case 'state-damaged':
-        await this.untilSome(hasSnapshot)
         await node.killAll()
         node.harmCopy(random, (copy) => damageState(random, copy), hasSnapshot)
         await this.recover()
-        await node.untilWhole(WHOLE_PATIENCE_MS)
     }
   }
 
