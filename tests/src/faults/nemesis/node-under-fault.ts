@@ -268,7 +268,7 @@ export class NodeUnderFault {
   async isServing(): Promise<boolean> {
     if (!this.isRunning || this.url === '') return false
     // As many copies in sync as a write waits for.
-    const needed = Math.min(2, this.replicationFactor)
+    const needed = this.options.minInSync ?? Math.min(2, this.replicationFactor)
     if (this.stored().shards.some(({ inSync }) => (inSync?.members.length ?? 1) < needed))
       return false
     try {
