@@ -6,9 +6,6 @@ import type { Answer, Answers } from '../shard/answer.js'
 import { writeAnswer } from '../shard/answer.js'
 import { PART_BYTES_SOFT, Reply } from './reply.js'
 
-/** Room for a typical answer, a version. */
-const ANSWER_BYTES = 8
-
 export interface TakenReply {
   readonly message: Uint8Array
   /** No other reply to the batch follows. */
@@ -49,7 +46,7 @@ export class BatchAnswers implements Answers {
     const order = isWhole ? this.answers.keys() : this.ready.values()
     const replies: TakenReply[] = []
     let due = this.ready.length
-    let reply = new Reply(this.batchId, due * ANSWER_BYTES)
+    let reply = new Reply(this.batchId)
     let positions: number[] = []
     this.ready = []
     for (const position of order) {
@@ -58,7 +55,7 @@ export class BatchAnswers implements Answers {
       due -= 1
       if (due === 0 || reply.bytes <= PART_BYTES_SOFT) continue
       replies.push({ message: reply.part(positions, false), final: false })
-      reply = new Reply(this.batchId, ANSWER_BYTES)
+      reply = new Reply(this.batchId)
       positions = []
     }
     const final = this.isComplete

@@ -13,7 +13,6 @@ import type { Connection } from './connection.js'
 import { PART_BYTES_SOFT, Reply } from './reply.js'
 
 const SLICE_CALLS = 2_048
-const ANSWER_BYTES = 64
 
 export interface ReadBatch {
   readonly id: number
@@ -63,7 +62,7 @@ export class ReadLane {
   /** The whole batch in this turn and one message, unless it is large or needs preparation. */
   private answerAtOnce({ id, body }: ReadBatch): boolean {
     if (body.callCount > SLICE_CALLS) return false
-    const reply = new Reply(id, body.callCount * ANSWER_BYTES)
+    const reply = new Reply(id)
     const nowMs = this.ports.now()
     for (let position = 0; position < body.callCount; position += 1) {
       const call = body.next()
@@ -97,7 +96,7 @@ export class ReadLane {
     do {
       await this.untilRoom()
       if (this.connection.isClosed) return
-      const reply = new Reply(id, SLICE_CALLS * ANSWER_BYTES)
+      const reply = new Reply(id)
       const answered: number[] = []
       let nowMs = this.ports.now()
       while (position < body.callCount && answered.length < SLICE_CALLS) {
