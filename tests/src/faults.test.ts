@@ -43,6 +43,20 @@ describe('under faults', () => {
   )
 
   test(
+    'children come and go all the time → no call fails, and the history is as of one copy (P1 to P6)',
+    async () => {
+      const { code, output } = await faults(
+        '--seconds 15 --round 15 --gap 600 --children 2 --clients 8 --cells 64 --lanes 4 --replicas 2 --scale --only scale',
+      )
+      expect(output).toContain('PASSED')
+      expect(output).toMatch(/ failures +none\n/)
+      expect(output).toMatch(/ scaled +[1-9]/)
+      expect(code).toBe(0)
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
     'a process that ends or stops at a failpoint, each once, breaks nothing (P1 to P5)',
     async () => {
       const { code, output } = await faults(
