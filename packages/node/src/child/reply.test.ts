@@ -4,7 +4,7 @@ import { failureMessage, Reply } from './reply.js'
 import { readReply } from './testing/batches.js'
 
 function replyWith(batchId: number, answers: number): Reply {
-  const reply = new Reply(batchId, 8)
+  const reply = new Reply(batchId)
   for (let answer = 0; answer < answers; answer += 1) reply.writer.integer(answer)
   return reply
 }
@@ -36,7 +36,7 @@ describe('reply', () => {
   })
 
   test('bytes → those of the answers alone', () => {
-    const reply = new Reply(1, 8)
+    const reply = new Reply(1)
     expect(reply.bytes).toBe(0)
     reply.writer.integer(1)
     expect(reply.bytes).toBe(1)
