@@ -103,7 +103,8 @@ export class Nemesis {
         return
       case 'lose-copy':
         await node.killAll()
-        node.harmCopy(random, lose)
+        // The only one there is stays.
+        if (!this.ports.isAlone) node.harmCopy(random, lose)
         await node.start()
         return
       case 'kill-in-turn':

@@ -20,12 +20,14 @@ import type { RunSettings } from './settings.js'
 const SHARDS = 16
 const CHILDREN = 4
 const BATCH_KEYS = 5_000
-const KILLS = 30
+const KILLS = 20
 const STOPS = 4
 const RESTARTS = 3
 /** Between two faults: what was moved has come to rest. */
 const REST_MS = 600
 const GIVE_UP_MS = 20_000
+/** A child that has ended so often is started again only after a pause. */
+const CRASH_LOOP_PATIENCE_MS = 60_000
 
 export interface Times {
   readonly count: number
@@ -33,14 +35,22 @@ export interface Times {
   readonly p99: number
 }
 
+/** How long nobody serves a shard. */
+export interface Gap {
+  /** Until the first read that is linearizable: there is a primary. */
+  readonly read: Times
+  /** Until the first acknowledged write: it also has as many copies in sync as writes wait for. */
+  readonly write: Times
+}
+
 export interface Figures {
   /** Of each shard. */
   readonly copies: number
   readonly keys: number
-  /** From kill -9 of a child to the first acknowledged write, each shard that it served. */
-  readonly killed: Times
+  /** From kill -9 of a child, each shard that it served. */
+  readonly killed: Gap
   /** From SIGSTOP of a child that does not go on, likewise. */
-  readonly stopped: Times
+  readonly stopped: Gap
   /** From the start of a coordinator after kill -9 of everything until it says that it serves. */
   readonly restart: Times
 }
@@ -71,9 +81,11 @@ async function figuresOf(settings: RunSettings, replicationFactor: number): Prom
   try {
     await node.start()
     await fill(client, settings.keys)
-    const killed = await repeated(KILLS, () => withoutPrimary(node, client, random, 'SIGKILL'))
-    const stopped = await repeated(STOPS, () => withoutPrimary(node, client, random, 'SIGSTOP'))
-    const restart = await repeated(RESTARTS, async () => [await restarted(node)])
+    const killed = await gapAfter('SIGKILL', KILLS, { node, client, random })
+    const stopped = await gapAfter('SIGSTOP', STOPS, { node, client, random })
+    const restarts: number[] = []
+    for (let time = 0; time < RESTARTS; time += 1) restarts.push(await restarted(node))
+    const restart = timesOf(restarts)
     return { copies: replicationFactor, keys: settings.keys, killed, stopped, restart }
   } finally {
     await client.close()
@@ -92,43 +104,51 @@ async function fill(client: UntypedClient, keys: number): Promise<void> {
   }
 }
 
-async function repeated(times: number, measure: () => Promise<number[]>): Promise<Times> {
-  const found: number[] = []
-  for (let time = 0; time < times; time += 1) found.push(...(await measure()))
+function timesOf(found: readonly number[]): Times {
   return { count: found.length, median: quantile(found, 0.5), p99: quantile(found, 0.99) }
 }
 
-/** Takes a child away, and waits until every shard that it served takes writes again. */
-async function withoutPrimary(
-  node: NodeUnderFault,
-  client: UntypedClient,
-  random: SeededRandom,
-  signal: 'SIGKILL' | 'SIGSTOP',
-): Promise<number[]> {
-  await until('every child serves something', () => node.childPids().length === CHILDREN)
-  await node.untilWhole(GIVE_UP_MS)
-  await delay(REST_MS)
-  const pid = random.pick(node.childPids().filter((each) => node.shardsOf(each).length > 0))
-  const shards = node.shardsOf(pid)
-  const takenAt = performance.now()
-  process.kill(pid, signal)
-  return Promise.all(
-    shards.map(async (shard) => {
-      await writeOnce(client, keysOfShard(shard, SHARDS, 1, 'probe/')[0] ?? '')
-      return performance.now() - takenAt
-    }),
-  )
+interface Stage {
+  readonly node: NodeUnderFault
+  readonly client: UntypedClient
+  readonly random: SeededRandom
 }
 
-async function writeOnce(client: UntypedClient, key: string): Promise<void> {
-  const giveUpAt = performance.now() + GIVE_UP_MS
+/** Takes a child away, so many times, and waits until every shard that it served is served again. */
+async function gapAfter(
+  signal: 'SIGKILL' | 'SIGSTOP',
+  times: number,
+  { node, client, random }: Stage,
+): Promise<Gap> {
+  const reads: number[] = []
+  const writes: number[] = []
+  for (let time = 0; time < times; time += 1) {
+    const hasAll = (): boolean => node.childPids().length === CHILDREN
+    await until('every child runs', hasAll, CRASH_LOOP_PATIENCE_MS)
+    await node.untilWhole(GIVE_UP_MS)
+    await delay(REST_MS)
+    const pid = random.pick(node.childPids().filter((each) => node.shardsOf(each).length > 0))
+    const keys = node.shardsOf(pid).map((shard) => keysOfShard(shard, SHARDS, 1, 'probe/')[0] ?? '')
+    const takenAt = performance.now()
+    process.kill(pid, signal)
+    await Promise.all(
+      keys.flatMap((key) => [
+        untilAnswered(() => client.get(key), takenAt).then((ms) => reads.push(ms)),
+        untilAnswered(() => client.set(key, takenAt), takenAt).then((ms) => writes.push(ms)),
+      ]),
+    )
+  }
+  return { read: timesOf(reads), write: timesOf(writes) }
+}
+
+async function untilAnswered(call: () => Promise<unknown>, since: number): Promise<number> {
   for (;;) {
     try {
-      await client.set(key, performance.now())
-      return
+      await call()
+      return performance.now() - since
     } catch (error) {
       // It was sent to the child that died: the next one waits for its successor.
-      if (!(error instanceof KvError) || performance.now() > giveUpAt) throw error
+      if (!(error instanceof KvError) || performance.now() - since > GIVE_UP_MS) throw error
     }
   }
 }

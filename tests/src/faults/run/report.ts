@@ -132,8 +132,10 @@ function figureRows(figures: Figures, { pingTimeoutMs }: RunSettings): [string, 
   const failover = copies === 1 ? 'median 120' : 'median 80, p99 500'
   return [
     [`copies: ${copies}, keys: ${keys}`, 'no other load'],
-    ['  shard without a primary after kill -9', inWords(killed, `${failover} ms`)],
-    ['  shard without a primary after SIGSTOP', inWords(stopped, `${pingTimeoutMs + 300} ms`)],
+    ['  kill -9 of a child: no reads for', inWords(killed.read, `${failover} ms`)],
+    ['    no writes for', inWords(killed.write, 'as soon')],
+    ['  SIGSTOP of a child: no reads for', inWords(stopped.read, `${pingTimeoutMs + 300} ms`)],
+    ['    no writes for', inWords(stopped.write, 'as soon')],
     ['  ready after kill -9 of everything', inWords(restart, '1,000 ms')],
   ]
 }
