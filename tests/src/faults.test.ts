@@ -34,7 +34,7 @@ describe('under faults', () => {
   test(
     'nothing acknowledged is lost, nothing is doubled, every key behaves like one copy',
     async () => {
-      const { code, output } = await faults('--seconds 140 --round 70 --gap 150 --children 4')
+      const { code, output } = await faults('--seconds 150 --round 75 --gap 250 --children 4')
       // The whole report, with the seed, when it fails.
       expect(output).toContain('PASSED')
       expect(code).toBe(0)

@@ -264,16 +264,22 @@ export class NodeUnderFault {
     return this.node !== undefined && isRunning(this.node.pid)
   }
 
-  /** Whether every shard takes writes, by its own word. One that is stopped or gone does not say so. */
-  async isServing(): Promise<boolean> {
+  /**
+   * Whether this part of its shards take writes, by its own word. One that is stopped or gone does not
+   * say so.
+   */
+  async isServing(part = 1): Promise<boolean> {
     if (!this.isRunning || this.url === '') return false
     // As many copies in sync as a write waits for.
     const needed = this.options.minInSync ?? Math.min(2, this.replicationFactor)
-    if (this.stored().shards.some(({ inSync }) => (inSync?.members.length ?? 1) < needed))
-      return false
+    const { shards } = this.stored()
+    const waiting = [...shards.keys()].filter((shard) => {
+      return (shards[shard]?.inSync?.members.length ?? 1) < needed
+    })
     try {
-      const { ready } = await readinessOf(this.url, AbortSignal.timeout(READINESS_MS))
-      return ready
+      const { missing } = await readinessOf(this.url, AbortSignal.timeout(READINESS_MS))
+      const down = new Set([...waiting, ...missing.map(({ shard }) => shard)])
+      return shards.length - down.size >= part * shards.length
     } catch {
       return false
     }

@@ -46,14 +46,14 @@ export type Fault =
 export interface Planned {
   /** Since the fault before, or since what it brought about is over. */
   readonly afterMs: number
-  /** Whether it comes only when every shard is served again: what is never up is never hit at work. */
+  /** Whether it comes only when three quarters of the shards are served again: what is never up is never hit at work. */
   readonly isPatient: boolean
   readonly fault: Fault
 }
 
 const WEIGHTS: readonly (readonly [number, (random: SeededRandom) => Fault])[] = [
-  [40, () => ({ type: 'kill-children', count: 1 })],
-  [12, (random) => ({ type: 'kill-children', count: 2 + random.below(2) })],
+  [60, () => ({ type: 'kill-children', count: 1 })],
+  [30, (random) => ({ type: 'kill-children', count: 2 + random.below(2) })],
   [6, () => ({ type: 'kill-coordinator' })],
   [4, () => ({ type: 'kill-all' })],
   [2, (random) => ({ type: 'restart-storm', kills: 2, lifeMs: random.below(400) })],

@@ -4,7 +4,7 @@
  */
 const PADDING_MAX = 4_096
 /** One value in so many is long, the others take little time to send. */
-const LONG_ONE_IN = 8
+const LONG_ONE_IN = 16
 const SHORT_PADDING_MAX = 160
 /** Values whose names begin so are long, all of them, and logs grow fast. */
 export const LONG_PREFIX = 'w'
