@@ -34,7 +34,7 @@ describe('the way of a batch', () => {
     const scene = sceneOfTest()
     const node = await scene.startNode({ children: 2 })
     const tap = await scene.tap(node.url)
-    const client = scene.client(tap.url)
+    const client = scene.client({ url: tap.url, direct: 'auto' })
     let count = 0
     await until('everything to go past the coordinator', async () => {
       count += KEYS.length
@@ -63,7 +63,7 @@ describe('ports of children', () => {
     expect(portsOf(any).every((port) => port > 0)).toBe(true)
     const none = await scene.startNode({ children: 2, directPorts: 'none' })
     expect(portsOf(none)).toEqual([0, 0])
-    const client = scene.client(none.url)
+    const client = scene.client({ url: none.url, direct: 'auto' })
     for (const key of KEYS) await client.set(key, 1)
     expect(await client.getMany(KEYS)).toEqual(KEYS.map(() => 1))
   })
@@ -74,7 +74,7 @@ describe('ports of children', () => {
     const [port] = portsOf(taken)
     const node = await scene.startNode({ children: 2, directPorts: `${port}-${port}` })
     expect(portsOf(node)).toEqual([0, 0])
-    const client = scene.client(node.url)
+    const client = scene.client({ url: node.url, direct: 'auto' })
     expect(await client.set('key', 1)).toMatchObject({ ok: true })
   })
 })

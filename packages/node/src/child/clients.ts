@@ -5,6 +5,7 @@ import type { BatchBody as Body, Call } from '@kv/protocol'
 import { BatchBody, ERROR_RULES, KvError } from '@kv/protocol'
 import type { Logger } from 'pino'
 import type { LinkFrame, LinkRequest, ReplyEnd } from '../link/data-link.js'
+import { MOVED_ANSWER } from '../shard/answer.js'
 import type { ReadableCopy } from '../shard/committed-reads.js'
 import type { Shard } from '../shard/shard.js'
 import { BatchAnswers } from './batch-answers.js'
@@ -13,6 +14,7 @@ import { ReadLane } from './read-lane.js'
 import { failureMessage } from './reply.js'
 import { ReplyGate } from './reply-gate.js'
 import { WatchLane } from './watch-lane.js'
+import type { Ways } from './ways.js'
 import type { WriteBatch } from './write-intake.js'
 
 type BatchFrame = Extract<LinkRequest, { type: 'batch' }>
@@ -33,6 +35,8 @@ export interface ClientsPorts {
   copyFor(call: Call, kind: Body['kind']): ReadableCopy | undefined
   primary(shard: number): Shard | undefined
   takeWrites(batch: WriteBatch): void
+  /** Shared by all links. */
+  readonly ways: Ways
 }
 
 export class Clients {
@@ -152,6 +156,10 @@ export class Clients {
     const answers = new BatchAnswers(frame.batchId, body.callCount, () => {
       this.replies.onAnswer(connection, answers)
     })
+    if (!this.ports.ways.admits(connection.clientId, this, frame.batchId)) {
+      for (let call = 0; call < body.callCount; call += 1) answers.answer(call, MOVED_ANSWER)
+      return
+    }
     this.ports.takeWrites({
       body,
       clientId: connection.clientId,

@@ -18,6 +18,7 @@ import { OverlayBudget } from './overlay-budget.js'
 import { Replicas } from './replicas.js'
 import { ReplicationDialer } from './replication-dialer.js'
 import { ReplicationServer } from './replication-server.js'
+import { Ways } from './ways.js'
 import { WriteIntake } from './write-intake.js'
 
 const TICK_MS = 100
@@ -44,6 +45,7 @@ export class Host {
   private readonly dialer: ReplicationDialer
   /** By link. */
   private readonly clients: Clients[] = []
+  private readonly ways = new Ways()
   private readonly budget: OverlayBudget
   private readonly rounds: CommitRounds
   private readonly writes: WriteIntake
@@ -149,6 +151,7 @@ export class Host {
       now: () => this.clock.now(),
       copyFor: (call, kind) => this.copyFor(call, kind),
       primary: (shard) => this.replicas.primary(shard),
+      ways: this.ways,
       takeWrites: (batch) => {
         this.writes.take(batch)
         this.budget.onWrites()

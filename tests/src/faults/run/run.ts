@@ -62,10 +62,10 @@ export async function run(
   const directUrl = `kv://127.0.0.1:${port}`
   // Half of them have nothing between: the load goes on while lines are held or slow.
   const clients = Array.from({ length: settings.clients }, (_, index) =>
-    index % 2 === 0 ? clientOf(proxy.url, false) : clientOf(directUrl),
+    clientOf(index % 2 === 0 ? proxy.url : directUrl),
   )
   const direct = clientOf(directUrl)
-  const watchers = [direct, clientOf(proxy.url, false)]
+  const watchers = [direct, clientOf(proxy.url)]
   // Nothing of it is left running, also when somebody has seen enough.
   const onSignal = (): void => {
     void node.killAll().finally(() => process.exit(EXIT_INTERRUPTED))
@@ -91,9 +91,8 @@ export async function run(
   }
 }
 
-/** What goes through the proxy goes all of it. Others soon have connections to the children, too. */
-function clientOf(url: string, direct: 'auto' | false = 'auto'): UntypedClient {
-  return createClient({ url, direct, timeout: CALL_TIMEOUT_MS, reconnect: RECONNECT })
+function clientOf(url: string): UntypedClient {
+  return createClient({ url, timeout: CALL_TIMEOUT_MS, reconnect: RECONNECT })
 }
 
 interface Stage {

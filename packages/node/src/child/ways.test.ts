@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest'
+import { Ways } from './ways.js'
+
+const RELAYED = {}
+const DIRECT = {}
+
+describe('ways of a client (P4)', () => {
+  test('one way → everything is taken, in whatever order it is numbered', () => {
+    const ways = new Ways()
+    for (const id of [1, 2, 9, 3]) expect(ways.admits(7, RELAYED, id)).toBe(true)
+  })
+
+  test('a newer batch by another way → what comes late by the former is not executed', () => {
+    const ways = new Ways()
+    expect(ways.admits(7, RELAYED, 1)).toBe(true)
+    expect(ways.admits(7, DIRECT, 3)).toBe(true)
+    expect(ways.admits(7, RELAYED, 2)).toBe(false)
+    expect(ways.admits(7, DIRECT, 4)).toBe(true)
+  })
+
+  test('back to the former way → its newer batches are taken, late ones of the other are not', () => {
+    const ways = new Ways()
+    for (const [way, id] of [
+      [DIRECT, 3],
+      [RELAYED, 5],
+    ] as const) {
+      expect(ways.admits(7, way, id)).toBe(true)
+    }
+    expect(ways.admits(7, DIRECT, 4)).toBe(false)
+    expect(ways.admits(7, RELAYED, 6)).toBe(true)
+  })
+
+  test('other clients → each by itself', () => {
+    const ways = new Ways()
+    expect(ways.admits(7, DIRECT, 9)).toBe(true)
+    expect(ways.admits(8, RELAYED, 1)).toBe(true)
+  })
+})
