@@ -54,6 +54,24 @@ const CASES: readonly (readonly [string, readonly Event[], number])[] = [
     ],
     0,
   ],
+  [
+    'an end whose write, of the same version, went with the history',
+    [
+      ['set', 3, 'a'],
+      ['expire', 5],
+      ['reset', 0],
+      ['ready', 0],
+    ],
+    0,
+  ],
+  [
+    'an end without its write, and no word of it, so that the end is wrong, too',
+    [
+      ['set', 3, 'a'],
+      ['expire', 5],
+    ],
+    2,
+  ],
   ['one left out', [['set', 5, 'b']], 1],
   [
     'one left out, and said so',

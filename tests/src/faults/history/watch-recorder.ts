@@ -88,6 +88,7 @@ export class WatchRecorder {
   ): string[] {
     const problems: string[] = []
     const newest = new Map<string, Seen>()
+    /** What sets have shown, by key and version. */
     const shown = new Map<string, Value | undefined>()
     /** From a reset until `ready` what stands is told again: the keys of which that has been done. */
     let toldAgain: Set<string> | undefined
@@ -105,7 +106,9 @@ export class WatchRecorder {
         problems.push(`${key}: ${type} of version ${version} came after version ${before.version}`)
       }
       newest.set(key, event)
-      shown.set(`${key} ${version}`, value)
+      // The end of what was there before has the version of the write over it, and is not that write:
+      // a reset may come between the two.
+      if (type === 'set') shown.set(`${key} ${version}`, value)
     }
     const asked = new Set(history.flatMap(askedFor))
     for (const { type, key, value } of this.seen) {

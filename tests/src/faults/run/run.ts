@@ -92,7 +92,7 @@ export async function run(
 }
 
 function clientOf(url: string): UntypedClient {
-  return createClient({ url, timeout: CALL_TIMEOUT_MS, reconnect: RECONNECT })
+  return createClient({ url, timeout: CALL_TIMEOUT_MS, reconnect: RECONNECT, direct: 'auto' })
 }
 
 interface Stage {
