@@ -31,6 +31,8 @@ export interface DirectLinkPorts {
 export class DirectLink implements ConnectionEvents {
   readonly target: DirectTarget
   isReady = false
+  /** It was refused, or found somebody else there: it does not try again. */
+  isOver = false
   private readonly ports: DirectLinkPorts
   private readonly connection: Connection
   private relayedBatches = 0
@@ -67,6 +69,7 @@ export class DirectLink implements ConnectionEvents {
     const { target } = this
     // Somebody else listens where the child did.
     if (clusterId !== target.clusterId || clientId !== target.identity.clientId) {
+      this.isOver = true
       this.connection.end()
       return
     }
@@ -90,6 +93,7 @@ export class DirectLink implements ConnectionEvents {
   }
 
   onEnded(error: KvError): void {
+    this.isOver = true
     if (this.isReady) this.onLost(error)
   }
 

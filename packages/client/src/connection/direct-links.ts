@@ -77,13 +77,17 @@ export class DirectLinks implements DirectWays {
     this.welcomed = welcomed
     const { clientId } = welcomed.identity
     if (former?.clusterId === welcomed.clusterId && former.identity.clientId === clientId) return
-    this.end()
+    // What they have not answered can't be asked for again: its owner has to hear of it.
+    for (const [child, link] of this.links)
+      this.drop(child, link, 'the client has another identity')
   }
 
   onTopology({ children }: Topology): void {
     const urls = new Map(children.map(({ id, port }) => [id, this.urlOf(port)]))
     for (const [child, link] of this.links) {
-      if (link.target.url !== urls.get(child)) this.drop(child, link)
+      const isElsewhere = link.target.url !== urls.get(child)
+      // Whoever was there before, the child may have the port now.
+      if (isElsewhere || link.isOver) this.drop(child, link, `child ${child} is not where it was`)
     }
     for (const [child, url] of urls) if (url !== undefined) this.add(child, url)
   }
@@ -108,14 +112,11 @@ export class DirectLinks implements DirectWays {
     if (this.settings.direct === true) link.open()
   }
 
-  private drop(child: number, link: DirectLink): void {
+  private drop(child: number, link: DirectLink, why: string): void {
     const wasReady = link.isReady
     this.links.delete(child)
     link.end()
-    if (wasReady) {
-      const message = `child ${child} is not where it was`
-      this.ports.onWayChanged(child, new KvError('UNAVAILABLE', message))
-    }
+    if (wasReady) this.ports.onWayChanged(child, new KvError('UNAVAILABLE', why))
   }
 
   end(): void {

@@ -66,6 +66,40 @@ test('somebody else listens where the child did → nothing is sent there', asyn
   expect(lineOf(node)).toBe('relayed')
 })
 
+test('somebody else listened where the child does since → it is tried again with the next topology', async () => {
+  const { kv, node } = listening({ direct: 'auto' })
+  await kv.connect()
+  const { clusterId } = node
+  node.clusterId = 'another'
+  for (let call = 0; call < 40; call += 1) await kv.get('a')
+  node.clusterId = clusterId
+  node.topology = { ...node.topology, version: node.topology.version + 1 }
+  node.tell()
+  await settle()
+  for (let call = 0; call < 40; call += 1) await kv.get('a')
+  expect(lineOf(node)).toBe('direct')
+})
+
+test('the coordinator does not know the client any more → a write under way at a child is in doubt at once', async () => {
+  const { kv, node, clock } = listening({ direct: 'auto' })
+  await kv.connect()
+  for (let call = 0; call < 20; call += 1) await kv.get('a')
+  await settle()
+  node.isHolding = true
+  const write = kv.set('k', 1)
+  const read = kv.get('a')
+  await settle()
+  expect(lineOf(node)).toBe('direct')
+  node.dropHeld()
+  node.isHolding = false
+  node.forgetClients()
+  node.link.close(1006)
+  await settle()
+  clock.advance(1_000)
+  expect(await outcomeOf(write)).toMatchObject({ code: 'UNAVAILABLE', outcome: 'unknown' })
+  expect(await read).toBe(undefined)
+})
+
 test('P4: the direct connection ends under writes → sent again in order, each executed once', async () => {
   const { kv, node } = listening({ direct: 'auto' })
   await kv.connect()

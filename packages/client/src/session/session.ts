@@ -218,13 +218,14 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts, Direc
 
   onReady(welcome: Welcome): void {
     const isOtherCluster = this.clusterId !== undefined && this.clusterId !== welcome.clusterId
+    const { url, identity } = this.connection
+    // First, because what direct connections of another identity leave unanswered is in doubt, too.
+    this.direct?.onWelcome({ url, clusterId: welcome.clusterId, identity })
     if (this.clientId !== 0 && (isOtherCluster || this.clientId !== welcome.clientId)) {
       this.delivery.onIdentityLost(
         new KvError('UNAVAILABLE', 'the node does not know this client from before'),
       )
     }
-    const { url, identity } = this.connection
-    this.direct?.onWelcome({ url, clusterId: welcome.clusterId, identity })
     this.adopt(welcome.topology, isOtherCluster)
     this.clusterId = welcome.clusterId
     this.clientId = welcome.clientId
