@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Ways } from './ways.js'
+import { CLIENTS_MAX, Ways } from './ways.js'
 
 const RELAYED = {}
 const DIRECT = {}
@@ -28,6 +28,17 @@ describe('ways of a client (P4)', () => {
     }
     expect(ways.admits(7, DIRECT, 4)).toBe(false)
     expect(ways.admits(7, RELAYED, 6)).toBe(true)
+  })
+
+  test('more clients than are remembered → those who write are, whoever came first', () => {
+    const ways = new Ways()
+    ways.admits(7, DIRECT, 5)
+    for (let client = 100; client < 100 + 2 * CLIENTS_MAX; client += 1) {
+      ways.admits(client, DIRECT, 1)
+      if (client % 1_000 === 0) ways.admits(7, DIRECT, 6)
+    }
+    expect(ways.admits(7, RELAYED, 4)).toBe(false)
+    expect(ways.admits(100, RELAYED, 0)).toBe(true)
   })
 
   test('other clients → each by itself', () => {

@@ -8,8 +8,10 @@
  * a batch that comes by another way than the newest, and is older, is late.
  */
 
-/** Clients that are remembered; who has been silent for longest is forgotten first. */
-const CLIENTS_MAX = 65_536
+/** Clients that are remembered; who has written nothing for longest is forgotten first. */
+export const CLIENTS_MAX = 65_536
+/** From so many on the order is kept in which they wrote last: until then it costs nothing. */
+const ORDERED_FROM = CLIENTS_MAX / 2
 
 interface Newest {
   way: object
@@ -31,6 +33,10 @@ export class Ways {
       known.way = way
     }
     if (batchId > known.batchId) known.batchId = batchId
+    if (this.newest.size >= ORDERED_FROM) {
+      this.newest.delete(clientId)
+      this.newest.set(clientId, known)
+    }
     return true
   }
 
