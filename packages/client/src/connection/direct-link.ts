@@ -33,6 +33,8 @@ export class DirectLink implements ConnectionEvents {
   isReady = false
   /** It was refused, or found somebody else there: it does not try again. */
   isOver = false
+  /** Why it is not ready, as far as that is known. */
+  failure: KvError | undefined = undefined
   private readonly ports: DirectLinkPorts
   private readonly connection: Connection
   private relayedBatches = 0
@@ -70,10 +72,12 @@ export class DirectLink implements ConnectionEvents {
     // Somebody else listens where the child did.
     if (clusterId !== target.clusterId || clientId !== target.identity.clientId) {
       this.isOver = true
+      this.failure = new KvError('UNAVAILABLE', `${target.url} is not child ${target.child}`)
       this.connection.end()
       return
     }
     this.isReady = true
+    this.failure = undefined
     this.ports.onWayChanged(
       target.child,
       new KvError('UNAVAILABLE', 'the call moved to a direct connection'),
@@ -89,16 +93,20 @@ export class DirectLink implements ConnectionEvents {
 
   onLost(error: KvError): void {
     this.isReady = false
+    this.failure = error
     this.ports.onWayChanged(this.target.child, error)
   }
 
   onEnded(error: KvError): void {
     this.isOver = true
+    this.failure = error
     if (this.isReady) this.onLost(error)
   }
 
-  /** The way through the coordinator stays open, so there is nothing to tell. */
-  onUnreachable(): void {}
+  /** The way through the coordinator stays open, so there is nobody to tell. */
+  onUnreachable(error: KvError): void {
+    this.failure = error
+  }
 
   onWaiting(): void {}
 

@@ -36,6 +36,8 @@ export interface DirectWays {
   isReady(child: number): boolean
   /** Whether batches for the child must wait for its direct connection. */
   isAwaited(child: number): boolean
+  /** Why they wait, if they do. */
+  whyAwaited(child: number): KvError | undefined
   onWelcome(welcomed: Welcomed): void
   onTopology(topology: Topology): void
   end(): void
@@ -70,6 +72,14 @@ export class DirectLinks implements DirectWays {
 
   isAwaited(child: number): boolean {
     return this.settings.direct === true && !this.isReady(child)
+  }
+
+  whyAwaited(child: number): KvError | undefined {
+    if (!this.isAwaited(child)) return undefined
+    const link = this.links.get(child)
+    if (link !== undefined) return link.failure
+    const message = `child ${child} takes no direct connection; direct: 'auto' reaches it all the same`
+    return new KvError('UNAVAILABLE', message)
   }
 
   onWelcome(welcomed: Welcomed): void {

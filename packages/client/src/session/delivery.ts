@@ -16,6 +16,7 @@ import { lostError, timeoutError } from './call-errors.js'
 import { Outbox } from './outbox.js'
 import type { PendingCall } from './pending-call.js'
 import { Replies, restOf } from './replies.js'
+import type { ShardRoute } from './router.js'
 import { Router } from './router.js'
 import { SequenceLedger } from './sequence-ledger.js'
 import { Settlements } from './settlements.js'
@@ -37,8 +38,8 @@ export interface DeliveryPorts {
   canReach(child: number): boolean
   /** Whether what is sent to the child goes there without the coordinator. */
   isDirect(child: number): boolean
-  /** Why there is no connection, if that is known. */
-  whyOffline(): KvError | undefined
+  /** Why there is no connection, or none to that child, if that is known. */
+  whyOffline(child?: number): KvError | undefined
 }
 
 export class Delivery {
@@ -262,7 +263,8 @@ export class Delivery {
 
   private expire(buffer: CallBuffer, now: number): number {
     return buffer.expire(now, (call) => {
-      this.settlements.fail(call, timeoutError(call, this.ports.whyOffline()))
+      const { child } = (call.route as ShardRoute | undefined) ?? {}
+      this.settlements.fail(call, timeoutError(call, this.ports.whyOffline(child)))
     })
   }
 

@@ -173,7 +173,22 @@ test('direct: true and the child can not be reached → the call fails in time, 
   const read = kv.get('a')
   expect(await outcomeOf(read)).toBe('pending')
   clock.advance(1_000)
-  expect(await outcomeOf(read)).toMatchObject({ code: 'TIMEOUT' })
+  expect(await outcomeOf(read)).toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringContaining(':7551') as string,
+  })
+})
+
+test('direct: true and the child does not listen → the call fails in time, and says how it would not', async () => {
+  const { kv, clock } = await connectedHarness({ direct: true, timeout: 1_000 })
+  const read = kv.get('a')
+  expect(await outcomeOf(read)).toBe('pending')
+  clock.advance(1_000)
+  expect(await outcomeOf(read)).toMatchObject({
+    code: 'TIMEOUT',
+    outcome: 'not-applied',
+    message: expect.stringContaining("child 1 takes no direct connection; direct: 'auto'") as string,
+  })
 })
 
 test('TLS to the coordinator → no direct connection: a token must not travel in the clear', async () => {

@@ -107,8 +107,9 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts, Direc
     this.connection.open()
   }
 
-  whyOffline(): KvError | undefined {
-    return this.offlineError
+  whyOffline(child?: number): KvError | undefined {
+    if (this.offlineError !== undefined || child === undefined) return this.offlineError
+    return this.direct?.whyAwaited(child)
   }
 
   /** Of a child, or at all. */
