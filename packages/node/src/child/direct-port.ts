@@ -73,6 +73,10 @@ export class DirectPort {
     return { door, port: 0 }
   }
 
+  get connectionCount(): number {
+    return this.relay.connectionCount
+  }
+
   /** Takes nothing more. What is under way is answered if its shards still answer it. */
   drain(): void {
     this.server.close()

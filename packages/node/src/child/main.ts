@@ -112,7 +112,9 @@ process.on('message', (message: unknown) => {
       return
     case 'report':
       if (host !== undefined) {
-        report({ type: 'report', nonce: message.nonce, report: host.measure() })
+        const directConnections = door?.connectionCount ?? 0
+        const measured = { ...host.measure(), directConnections }
+        report({ type: 'report', nonce: message.nonce, report: measured })
       }
       return
     case 'stop':

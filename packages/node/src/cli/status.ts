@@ -22,7 +22,18 @@ export function statusPage(stats: NodeStats): string {
     progressLine(stats),
     '',
     ...table(
-      ['child', 'pid', 'state', 'primaries', 'copies', 'reads/s', 'writes/s', 'bytes', 'rss'],
+      [
+        'child',
+        'pid',
+        'state',
+        'primaries',
+        'copies',
+        'direct',
+        'reads/s',
+        'writes/s',
+        'bytes',
+        'rss',
+      ],
       stats.children.map(childRow),
     ),
     '',
@@ -45,17 +56,18 @@ export function progressLine({ scaling, children }: NodeStats): string {
 }
 
 function childRow(child: ChildStats): string[] {
-  const { id, pid, state, isLeaving, primaries, copies, bytes, rssBytes } = child
+  const { id, pid, state, isLeaving, primaries, copies, directConnections } = child
   return [
     String(id),
     String(pid),
     isLeaving ? `${state}, leaving` : state,
     String(primaries),
     String(copies),
+    String(directConnections),
     rate(child.readsPerSecond),
     rate(child.writesPerSecond),
-    size(bytes),
-    size(rssBytes),
+    size(child.bytes),
+    size(child.rssBytes),
   ]
 }
 

@@ -57,7 +57,7 @@ function childStats(
   shards: readonly ShardStats[],
   { id, report }: { readonly id: number; readonly report: ChildReport },
 ): ChildStats {
-  const { rssBytes, heapBytes, cpuMs, copies } = report
+  const { rssBytes, heapBytes, cpuMs, directConnections, copies } = report
   const child = state.children[id - 1]
   const served = shards.filter(({ primary }) => primary === id)
   const hosted = [...report.shards, ...copies]
@@ -70,6 +70,7 @@ function childStats(
     rssBytes,
     heapBytes,
     cpuMs,
+    directConnections,
     primaries: served.length,
     copies: hosted.length,
     bytes: hosted.reduce((bytes, { stateBytes, logBytes }) => bytes + stateBytes + logBytes, 0),

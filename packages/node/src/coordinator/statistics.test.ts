@@ -18,7 +18,7 @@ const SHARD: ShardReport = {
 }
 
 function reportOf(shard: ShardReport): ChildReport {
-  return { rssBytes: 1, heapBytes: 1, cpuMs: 1, shards: [shard], copies: [] }
+  return { rssBytes: 1, heapBytes: 1, cpuMs: 1, directConnections: 0, shards: [shard], copies: [] }
 }
 
 const OPEN = openShard(0, 1, 3)

@@ -24,6 +24,7 @@ export interface ProcessStats {
 
 export interface CoordinatorStats extends ProcessStats {
   readonly pid: number
+  /** Of clients with the node's own port; each has one, and more if it goes straight to children. */
   readonly connections: number
   /** Batches handed to children and not answered yet. */
   readonly batchesInFlight: number
@@ -35,6 +36,8 @@ export interface ChildStats extends ProcessStats {
   readonly state: ChildPhase
   /** It is not wanted any more: what it has moves to others, then it ends. */
   readonly isLeaving: boolean
+  /** Of clients that go straight to it, past the coordinator. */
+  readonly directConnections: number
   /** Shards it serves. */
   readonly primaries: number
   /** Copies it hosts, primaries among them. */

@@ -163,6 +163,8 @@ export interface ChildReport {
   readonly heapBytes: number
   /** CPU time the process has used since it started. */
   readonly cpuMs: number
+  /** Of clients that come straight here. */
+  readonly directConnections: number
   /** Those it serves as primary. */
   readonly shards: readonly ShardReport[]
   /** Those it has as backup. */

@@ -53,7 +53,14 @@ export class PlayedChild implements RunningChild {
         this.says({ type: 'pong', nonce: message.nonce })
         return
       case 'report': {
-        const report = { rssBytes: 1, heapBytes: 1, cpuMs: 1, shards: [], copies: [] }
+        const report = {
+          rssBytes: 1,
+          heapBytes: 1,
+          cpuMs: 1,
+          directConnections: 0,
+          shards: [],
+          copies: [],
+        }
         this.says({ type: 'report', nonce: message.nonce, report })
         return
       }
