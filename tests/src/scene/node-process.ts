@@ -25,6 +25,8 @@ export interface ServeOptions {
   readonly pingTimeoutMs?: number
   readonly replicationFactor?: number
   readonly minInSync?: number | undefined
+  /** As `kv-node serve` takes it. */
+  readonly directPorts?: string | undefined
   /** In place of `kv-node`; it takes the same flags and says its `url` likewise. */
   readonly program?: string
   /** `NODE_OPTIONS` of the coordinator and its children, and what else the environment is to hold. */
@@ -172,6 +174,7 @@ function flagsOf(options: ServeOptions): string[] {
     pingTimeoutMs,
     replicationFactor,
     minInSync,
+    directPorts,
   } = options
   const flags = {
     'data-dir': directory,
@@ -182,6 +185,7 @@ function flagsOf(options: ServeOptions): string[] {
     'ping-timeout': pingTimeoutMs,
     'replication-factor': replicationFactor,
     'min-in-sync': minInSync,
+    'direct-ports': directPorts,
   }
   return Object.entries(flags).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],

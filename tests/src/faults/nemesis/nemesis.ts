@@ -12,7 +12,7 @@ import { damageCopy, damageState, hasSnapshot, lose } from './file-damage.js'
 import type { Harm, NodeUnderFault } from './node-under-fault.js'
 import { nextFault, type Fault, type Scope } from './schedule.js'
 import { killInTurn, strikeAtJoin, type StrikePorts } from './strike.js'
-import type { TcpProxy } from './tcp-proxy.js'
+import type { BadNetwork } from './bad-network.js'
 
 /** How long shards may be without a primary before the next fault comes all the same. */
 const PATIENCE_MS = 5_000
@@ -24,7 +24,7 @@ const CHILDREN_MAX = 5
 
 export interface NemesisPorts {
   readonly node: NodeUnderFault
-  readonly proxy: TcpProxy
+  readonly network: BadNetwork
   /** Directory by which the disk of the node is made to fail. */
   readonly control: string
   /** The file system that the node is on, if it is one that may be filled. */
@@ -65,8 +65,8 @@ export class Nemesis {
       await this.inflict(fault)
     }
     await Promise.all(this.passing)
-    this.ports.proxy.release()
-    this.ports.proxy.slowBy(0)
+    this.ports.network.release()
+    this.ports.network.slowBy(0)
   }
 
   end(): void {
@@ -87,7 +87,7 @@ export class Nemesis {
   }
 
   private async inflict(fault: Fault): Promise<void> {
-    const { node, proxy, control, random, scope } = this.ports
+    const { node, network, control, random, scope } = this.ports
     switch (fault.type) {
       case 'kill-children':
         this.killChildren(fault.count)
@@ -130,11 +130,11 @@ export class Nemesis {
         return
       }
       case 'cut':
-        this.cuts += proxy.cut((index) => index % fault.oneOf === 0)
+        this.cuts += network.cut((index) => index % fault.oneOf === 0)
         return
       case 'hold':
-        proxy.hold()
-        this.passes(delay(fault.ms).then(() => proxy.release()))
+        network.hold()
+        this.passes(delay(fault.ms).then(() => network.release()))
         return
       case 'disk':
         this.diskFaults += 1
@@ -145,16 +145,16 @@ export class Nemesis {
         await this.fill(fault)
         return
       case 'delay':
-        proxy.slowBy(fault.byMs)
-        this.passes(delay(fault.ms).then(() => proxy.slowBy(0)))
+        network.slowBy(fault.byMs)
+        this.passes(delay(fault.ms).then(() => network.slowBy(0)))
     }
   }
 
   private get strikePorts(): StrikePorts {
-    const { node, proxy, random } = this.ports
+    const { node, network, random } = this.ports
     return {
       node,
-      proxy,
+      network,
       random,
       passes: (fault) => {
         this.passes(fault)

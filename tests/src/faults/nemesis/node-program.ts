@@ -22,6 +22,7 @@ const { values } = parseArgs({
     'ping-timeout': { type: 'string' },
     'replication-factor': { type: 'string', default: '1' },
     'min-in-sync': { type: 'string' },
+    'direct-ports': { type: 'string' },
   },
 })
 
@@ -33,6 +34,7 @@ const node = await startNode({
   pingTimeoutMs: Number(values['ping-timeout']),
   replicationFactor: Number(values['replication-factor']),
   ...(values['min-in-sync'] === undefined ? {} : { minInSync: Number(values['min-in-sync']) }),
+  directPorts: values['direct-ports'],
   logger: values['log-level'] as LogLevel,
   ...(process.env['FAULTS_ORDINARY_LIMITS'] === undefined
     ? {

@@ -7,11 +7,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { SeededRandom } from '../../load/seeded-random.js'
 import type { NodeUnderFault, Pair } from './node-under-fault.js'
 import type { Fault } from './schedule.js'
-import type { TcpProxy } from './tcp-proxy.js'
+import type { BadNetwork } from './bad-network.js'
 
 export interface StrikePorts {
   readonly node: NodeUnderFault
-  readonly proxy: TcpProxy
+  readonly network: BadNetwork
   readonly random: SeededRandom
   /** Goes on beside the faults that follow. */
   readonly passes: (fault: Promise<void>) => void
@@ -54,21 +54,21 @@ function anyOf(pids: readonly number[], random: SeededRandom): number | undefine
  * was under way before are lost, so that clients send it again to who was rebuilt.
  */
 export async function strikeAtJoin(ports: StrikePorts, fault: StrikeAtJoin): Promise<number> {
-  const { node, proxy, random } = ports
+  const { node, network, random } = ports
   const pairs = await pairsInTime(ports)
   if (pairs.length === 0) return 0
   const pair = random.pick(pairs)
   if (fault.isHeld) {
-    proxy.hold()
+    network.hold()
     await delay(HELD_MS)
   }
   try {
     if (fault.isLost) node.killWithCopy(pair)
     else node.kill(pair.backupPid)
     await strikeWhenJoined(ports, pair, fault)
-    return fault.isHeld ? proxy.cut() : 0
+    return fault.isHeld ? network.cut() : 0
   } finally {
-    if (fault.isHeld) proxy.release()
+    if (fault.isHeld) network.release()
   }
 }
 

@@ -14,26 +14,31 @@ interface Line {
 
 export class TcpProxy {
   private readonly server: Server
+  private readonly host: string
   private readonly targetPort: number
   private readonly lines = new Set<Line>()
+  /** Also of lines of which the other half is gone. */
+  private readonly sockets = new Set<Socket>()
   private delayMs = 0
   private isHolding = false
 
-  private constructor(server: Server, targetPort: number) {
+  private constructor(server: Server, targetPort: number, host: string) {
     this.server = server
     this.targetPort = targetPort
+    this.host = host
   }
 
-  static async start(targetPort: number): Promise<TcpProxy> {
+  /** Rejects if the port is not to be had. */
+  static async start(targetPort: number, host = '127.0.0.1', port = 0): Promise<TcpProxy> {
     const server = createServer((client) => proxy.accept(client))
-    const proxy: TcpProxy = new TcpProxy(server, targetPort)
-    server.listen(0, '127.0.0.1')
+    const proxy: TcpProxy = new TcpProxy(server, targetPort, host)
+    server.listen(port, host)
     await once(server, 'listening')
     return proxy
   }
 
   get url(): string {
-    return `kv://127.0.0.1:${(this.server.address() as AddressInfo).port}`
+    return `kv://${this.host}:${(this.server.address() as AddressInfo).port}`
   }
 
   get lineCount(): number {
@@ -48,12 +53,15 @@ export class TcpProxy {
       [client, node],
       [node, client],
     ] as const) {
+      this.sockets.add(from)
       from.setNoDelay(true)
       // Nothing is known of the other end but that it ends: that is what a reset looks like.
       from.on('error', () => undefined)
       from.on('close', () => {
-        to.destroy()
         this.lines.delete(line)
+        this.sockets.delete(from)
+        // What was on its way arrives all the same, however late: nobody calls it back.
+        setTimeout(() => to.destroySoon(), this.delayMs)
       })
       from.on('data', (bytes) => this.handOn(from, to, bytes))
       if (this.isHolding) from.pause()
@@ -103,7 +111,7 @@ export class TcpProxy {
   }
 
   async close(): Promise<void> {
-    this.cut()
+    for (const socket of this.sockets) socket.destroy()
     this.server.close()
     await once(this.server, 'close')
   }

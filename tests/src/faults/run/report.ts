@@ -178,6 +178,7 @@ function flagsOf({
   ]
   if (others.replicationFactor !== 1) flags.push(`--replicas ${others.replicationFactor}`)
   if (others.minInSync !== undefined) flags.push(`--min-in-sync ${others.minInSync}`)
+  if (others.direct !== 'both') flags.push(`--direct ${others.direct}`)
   if (others.scales) flags.push('--scale')
   if (others.kinds !== undefined) flags.push(`--only ${others.kinds.join(',')}`)
   if (others.diskMegabytes !== 0) flags.push(`--disk ${others.diskMegabytes}`)

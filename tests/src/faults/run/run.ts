@@ -1,5 +1,5 @@
 /**
- * A run: a node on a directory of its own, clients behind a proxy, and rounds of faults over them.
+ * A run: a node on a directory of its own, clients behind a bad network, and rounds of faults over them.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,19 +17,20 @@ import { type Harm, NodeUnderFault } from '../nemesis/node-under-fault.js'
 import type { Fault } from '../nemesis/schedule.js'
 import { FailpointWalk, visitsOf } from '../nemesis/failpoint-walk.js'
 import { Nemesis } from '../nemesis/nemesis.js'
-import { TcpProxy } from '../nemesis/tcp-proxy.js'
+import { BadNetwork } from '../nemesis/bad-network.js'
 import { FailoverProbe } from './failover-probe.js'
 import type { Findings, Report } from './report.js'
 import { hasPassed, machine } from './report.js'
 import { quantile } from './quantile.js'
 import { runRound, type RoundResult } from './round.js'
-import type { RunSettings } from './settings.js'
+import type { DirectClients, RunSettings } from './settings.js'
 
 const ON_LINES: readonly Fault['type'][] = ['cut', 'hold', 'delay']
 /** After so many failpoints everything is checked. */
 const VISITS_PER_ROUND = 15
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 const EXIT_INTERRUPTED = 130
+const DIRECT_PORTS = 12
 const CALL_TIMEOUT_MS = 8_000
 /** Clients come back at once: how long they wait is not what is tested here. */
 const RECONNECT = { baseMs: 5, maxMs: 100 }
@@ -45,6 +46,7 @@ export async function run(
   const directory = smallDisk?.directory ?? (await mkdtemp(join(tmpdir(), 'kv-faults-')))
   const control = await mkdtemp(join(tmpdir(), 'kv-faults-control-'))
   const port = await freePort()
+  const directPorts = portsFrom(await freePort())
   const { children, shards, pingTimeoutMs, replicationFactor, minInSync, canary } = settings
   const node = new NodeUnderFault({
     directory,
@@ -54,18 +56,20 @@ export async function run(
     pingTimeoutMs,
     replicationFactor,
     minInSync,
+    directPorts: `${directPorts[0]}-${directPorts.at(-1)}`,
     logLevel: settings.log === undefined ? 'error' : 'info',
     program: fileURLToPath(new URL('../nemesis/node-program.js', import.meta.url)),
     environment: environmentWith({ canary, control }),
   })
-  const proxy = await TcpProxy.start(port)
-  const directUrl = `kv://127.0.0.1:${port}`
-  // Half of them have nothing between: the load goes on while lines are held or slow.
+  const network = await BadNetwork.start(port, directPorts)
+  const nodeUrl = `kv://127.0.0.1:${port}`
+  // Half of them have nothing between: the load goes on while lines are held or slow. Of both halves,
+  // half may go straight to the children.
   const clients = Array.from({ length: settings.clients }, (_, index) =>
-    clientOf(index % 2 === 0 ? proxy.url : directUrl),
+    clientOf(index % 2 === 0 ? network.url : nodeUrl, mayGoDirect(settings.direct, index >> 1)),
   )
-  const direct = clientOf(directUrl)
-  const watchers = [direct, clientOf(proxy.url)]
+  const probing = clientOf(nodeUrl, settings.direct === 'on')
+  const watchers = [probing, clientOf(network.url, settings.direct === 'on')]
   // Nothing of it is left running, also when somebody has seen enough.
   const onSignal = (): void => {
     void node.killAll().finally(() => process.exit(EXIT_INTERRUPTED))
@@ -73,16 +77,16 @@ export async function run(
   for (const signal of SIGNALS) process.once(signal, onSignal)
   try {
     await node.start()
-    const probe = new FailoverProbe(direct, shards)
+    const probe = new FailoverProbe(probing, shards)
     return await rounds(
       settings,
-      { node, proxy, clients, watchers, probe, control, smallDisk },
+      { node, network, clients, watchers, probe, control, smallDisk },
       onRound,
     )
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal)
     await Promise.allSettled([...clients, ...watchers].map((client) => client.close()))
-    await proxy.close()
+    await network.close()
     await node.close()
     if (settings.log !== undefined) await writeFile(settings.log, node.log)
     smallDisk?.unmount()
@@ -91,13 +95,23 @@ export async function run(
   }
 }
 
-function clientOf(url: string): UntypedClient {
-  return createClient({ url, timeout: CALL_TIMEOUT_MS, reconnect: RECONNECT, direct: 'auto' })
+/** More than children, as one that ends may hold its port for a while. */
+function portsFrom(first: number): number[] {
+  return Array.from({ length: DIRECT_PORTS }, (_, index) => first + index)
+}
+
+function mayGoDirect(which: DirectClients, number: number): boolean {
+  return which === 'both' ? number % 2 === 0 : which === 'on'
+}
+
+function clientOf(url: string, mayGo: boolean): UntypedClient {
+  const direct = mayGo ? 'auto' : false
+  return createClient({ url, timeout: CALL_TIMEOUT_MS, reconnect: RECONNECT, direct })
 }
 
 interface Stage {
   readonly node: NodeUnderFault
-  readonly proxy: TcpProxy
+  readonly network: BadNetwork
   readonly clients: readonly UntypedClient[]
   readonly watchers: readonly UntypedClient[]
   readonly probe: FailoverProbe
@@ -107,7 +121,7 @@ interface Stage {
 
 async function rounds(
   settings: RunSettings,
-  { node, proxy, clients, watchers, probe, control, smallDisk }: Stage,
+  { node, network, clients, watchers, probe, control, smallDisk }: Stage,
   onRound: (number: number, result: RoundResult) => void,
 ): Promise<Report> {
   const random = new SeededRandom(settings.seed)
@@ -144,7 +158,7 @@ async function rounds(
         ? new FailpointWalk({ node, control, random, onVisit }, own)
         : new Nemesis({
             node,
-            proxy,
+            network,
             control,
             smallDisk,
             random,

@@ -5,6 +5,10 @@
 import { parseArgs } from 'node:util'
 import { CANARIES } from '../canaries/canaries.js'
 
+const DIRECT_CLIENTS = ['on', 'off', 'both'] as const
+/** `both`: half of them, so that calls of one key come by both ways. */
+export type DirectClients = (typeof DIRECT_CLIENTS)[number]
+
 export interface RunSettings {
   readonly seed: number
   readonly seconds: number
@@ -28,6 +32,8 @@ export interface RunSettings {
   readonly replicationFactor: number
   /** As the node has it if it is left out. */
   readonly minInSync: number | undefined
+  /** Which clients go straight to the children, where these can be reached. */
+  readonly direct: DirectClients
   /** Megabytes of a file system made for the run, which is full at times; 0: none is made. */
   readonly diskMegabytes: number
   /** How often each failpoint is passed, in place of the schedule of faults; `undefined`: never. */
@@ -55,6 +61,8 @@ export const USAGE = `pnpm faults [options]
   --gap <ms>        longest time between two faults (default 1500)
   --replicas <n>    copies of each shard (default 1)
   --min-in-sync <n> of them that must be in sync for writes (default: as the node has it)
+  --direct <which>  whether clients go past the coordinator: on, off, or both, half of them
+                    (default both)
   --scale           the node is told to have more children or fewer, too: from as many as copies to 5
   --disk <n>        puts the node on a file system of so many megabytes that is full at times, where
                     one may be mounted (default 0: none)
@@ -87,6 +95,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       gap: { type: 'string', default: '1500' },
       replicas: { type: 'string', default: '1' },
       'min-in-sync': { type: 'string' },
+      direct: { type: 'string', default: 'both' },
       disk: { type: 'string', default: '0' },
       failpoints: { type: 'string' },
       canary: { type: 'string' },
@@ -117,6 +126,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     healingMs: values.canary === undefined ? 60_000 : 15_000,
     replicationFactor: Math.max(whole('replicas', values.replicas), canary?.replicas ?? 1),
     minInSync: optional('min-in-sync', values['min-in-sync']) ?? canary?.minInSync,
+    direct: directOf(values.direct),
     diskMegabytes: whole('disk', values.disk),
     failpoints: optional('failpoints', values.failpoints),
     canary: canaryOf(values.canary),
@@ -141,6 +151,12 @@ function canaryOf(text: string | undefined): string | undefined {
     if (!isKnown) throw new TypeError(`there is no canary ${name}: --canary list names them`)
   }
   return text
+}
+
+function directOf(text: string): DirectClients {
+  const found = DIRECT_CLIENTS.find((each) => each === text)
+  if (found === undefined) throw new TypeError(`--direct is on, off or both, not ${text}`)
+  return found
 }
 
 function optional(name: string, text: string | undefined): number | undefined {
