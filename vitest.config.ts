@@ -6,6 +6,8 @@ const protocolSource = fileURLToPath(new URL('packages/protocol/src/index.ts', i
 /**
  * Two projects in one run. `unit` tests live beside the code and see the sources, so they need no
  * build. `system` tests use the packages as their users get them: built, loaded by Node.js itself.
+ * Children of nodes in the process of a test are as they were compiled, so that a test can put a fault
+ * into a class of theirs; nodes that are processes of their own are the programs that are published.
  */
 export default defineConfig({
   test: {
@@ -28,6 +30,7 @@ export default defineConfig({
           include: ['apps/*/src/**/*.test.ts', 'tests/src/**/*.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
+          execArgv: ['--conditions=modules'],
           server: { deps: { external: [/\/packages\/[^/]+\/dist\//] } },
         },
       },

@@ -4,7 +4,7 @@ import { createClient } from '@kv/client'
 import type { Peer } from './peer.js'
 import { freePort, ServerProcess } from './server-process.js'
 
-const NODE_ENTRY = fileURLToPath(new URL('cli/main.js', import.meta.resolve('@kv/node')))
+const NODE_ENTRY = fileURLToPath(new URL('program/cli/main.js', import.meta.resolve('@kv/node')))
 
 export async function startKv(options: { readonly children?: number } = {}): Promise<Peer> {
   const port = await freePort()

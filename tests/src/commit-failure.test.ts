@@ -37,7 +37,9 @@ describe('a commit of the stored state fails', () => {
         directory: join(directory, 'node'),
         children: 1,
         shards: 2,
-        environment: { NODE_OPTIONS: `--import=data:text/javascript,${script}` },
+        environment: {
+          NODE_OPTIONS: `--conditions=modules --import=data:text/javascript,${script}`,
+        },
       })
       const client = scene.client(node.url)
       const entries = Array.from({ length: 100 }, (_, index) => [`key/${index}`, index] as const)

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const PROGRAM = fileURLToPath(new URL('cli/main.js', import.meta.resolve('@kv/node')))
+const PROGRAM = fileURLToPath(new URL('program/cli/main.js', import.meta.resolve('@kv/node')))
 const TIMEOUT_MS = 60_000
 
 export interface Finished {

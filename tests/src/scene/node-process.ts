@@ -13,7 +13,7 @@ import type { Readiness } from './readiness.js'
 import { readinessOf } from './readiness.js'
 import { until } from './until.js'
 
-const PROGRAM = fileURLToPath(new URL('cli/main.js', import.meta.resolve('@kv/node')))
+const PROGRAM = fileURLToPath(new URL('program/cli/main.js', import.meta.resolve('@kv/node')))
 const URL_IN_BANNER = /url\s+(kv:\/\/\S+)/
 
 export interface ServeOptions {

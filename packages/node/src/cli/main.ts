@@ -3,12 +3,11 @@
  * `kv-node`: a kv node as a program. Reads the command line, starts the node, prints the banner and
  * stays until a signal ends it.
  */
-import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import type { NodeOptions } from '../config.js'
 import type { KvNode } from '../node.js'
 import { startNode } from '../node.js'
-import { checkDataDirectory } from '../verify/data-directory-check.js'
 import { banner } from './banner.js'
 import type { Command } from './command-line.js'
 import { HELP, readCommandLine } from './command-line.js'
@@ -93,6 +92,8 @@ function placesOf({ dataDir, volumes = [dataDir ?? ''] }: NodeOptions): string {
 
 async function verify(volumes: readonly string[]): Promise<void> {
   try {
+    // Only here does this process open a state: to serve it needs nothing of the storage.
+    const { checkDataDirectory } = await import('../verify/data-directory-check.js')
     const report = await checkDataDirectory(volumes)
     process.stdout.write(verifyReport(volumes, report))
     process.exitCode = report.findings.length === 0 ? 0 : EXIT_DAMAGE
@@ -107,8 +108,8 @@ function complain(error: unknown): void {
 }
 
 function packageVersion(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
+  const ownPackage = createRequire(import.meta.url)
+  return (ownPackage('@kv/node/package.json') as { version: string }).version
 }
 
 main()

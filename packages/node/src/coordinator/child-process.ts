@@ -6,12 +6,13 @@
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { createRequire } from 'node:module'
 import type { Duplex } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import type { FromChild, ToChild } from '../link/control.js'
 import { isControl } from '../link/control.js'
 
-const CHILD_MODULE = new URL('../child/main.js', import.meta.url)
+/** Of the `imports` of this package: the child as one file; under the condition `modules` as it was compiled. */
+const CHILD_PROGRAM = '#child'
 
 const STANDARD_ERROR = 2
 
@@ -48,7 +49,7 @@ export interface RunningChild {
 export type ForkChild = (listener: ChildListener) => RunningChild
 
 export const forkChild: ForkChild = (listener) => {
-  const child = fork(fileURLToPath(CHILD_MODULE), [], {
+  const child = fork(createRequire(import.meta.url).resolve(CHILD_PROGRAM), [], {
     // Whatever a child prints is log: standard output is the coordinator's, or its embedder's.
     stdio: ['ignore', STANDARD_ERROR, STANDARD_ERROR, 'ipc', 'pipe'],
     // Nothing of the coordinator's own flags: `--inspect` would claim the same port twice.

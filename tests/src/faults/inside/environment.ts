@@ -17,7 +17,8 @@ export interface Inside {
 export function environmentWith({ canary, control }: Inside): Readonly<Record<string, string>> {
   if (canary === undefined && control === undefined) return {}
   return {
-    NODE_OPTIONS: `--import=${pathToFileURL(ENTRY).href}`,
+    // It replaces methods of classes: these are found in the modules, not in the program made of them.
+    NODE_OPTIONS: `--conditions=modules --import=${pathToFileURL(ENTRY).href}`,
     ...(canary === undefined ? {} : { FAULTS_CANARY: canary }),
     ...(control === undefined ? {} : { FAULTS_CONTROL: control }),
   }
