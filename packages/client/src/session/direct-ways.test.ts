@@ -187,7 +187,9 @@ test('direct: true and the child does not listen → the call fails in time, and
   expect(await outcomeOf(read)).toMatchObject({
     code: 'TIMEOUT',
     outcome: 'not-applied',
-    message: expect.stringContaining("child 1 takes no direct connection; direct: 'auto'") as string,
+    message: expect.stringContaining(
+      "child 1 takes no direct connection; direct: 'auto'",
+    ) as string,
   })
 })
 

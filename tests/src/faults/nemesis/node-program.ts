@@ -36,15 +36,8 @@ const node = await startNode({
   ...(values['min-in-sync'] === undefined ? {} : { minInSync: Number(values['min-in-sync']) }),
   directPorts: values['direct-ports'],
   logger: values['log-level'] as LogLevel,
-  ...(process.env['FAULTS_ORDINARY_LIMITS'] === undefined
-    ? {
-        limits: {
-          overlayBytesMax: OVERLAY_BYTES_MAX,
-          historyBytesMax: HISTORY_BYTES_MAX,
-        },
-        snapshots: { everyMs: SNAPSHOTS_EVERY_MS },
-      }
-    : {}),
+  limits: { overlayBytesMax: OVERLAY_BYTES_MAX, historyBytesMax: HISTORY_BYTES_MAX },
+  snapshots: { everyMs: SNAPSHOTS_EVERY_MS },
 })
 process.once('SIGTERM', () => {
   void node.close().finally(() => process.exit(0))

@@ -6,7 +6,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { UntypedClient } from '@kv/client'
 import { createClient, KvError } from '@kv/client'
 import { SeededRandom } from '../../load/seeded-random.js'
@@ -72,8 +71,6 @@ async function figuresOf(settings: RunSettings, replicationFactor: number): Prom
     pingTimeoutMs,
     replicationFactor,
     logLevel: 'error',
-    program: fileURLToPath(new URL('../nemesis/node-program.js', import.meta.url)),
-    environment: { FAULTS_ORDINARY_LIMITS: '1' },
   })
   const reconnect = { baseMs: 5, maxMs: 100 }
   const client = createClient({ url: `kv://127.0.0.1:${port}`, timeout: GIVE_UP_MS, reconnect })
