@@ -3,11 +3,17 @@ import { defineConfig } from 'vitest/config'
 
 const protocolSource = fileURLToPath(new URL('packages/protocol/src/index.ts', import.meta.url))
 
+const ofSystem = {
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
+  server: { deps: { external: [/\/packages\/[^/]+\/dist\//] } },
+}
+
 /**
- * Two projects in one run. `unit` tests live beside the code and see the sources, so they need no
+ * Three projects in one run. `unit` tests live beside the code and see the sources, so they need no
  * build. `system` tests use the packages as their users get them: built, loaded by Node.js itself.
- * Children of nodes in the process of a test are as they were compiled, so that a test can put a fault
- * into a class of theirs; nodes that are processes of their own are the programs that are published.
+ * `inside` tests put faults into classes of a node: its children are then not the published program but
+ * the modules that it is made of.
  */
 export default defineConfig({
   test: {
@@ -26,12 +32,18 @@ export default defineConfig({
       },
       {
         test: {
+          ...ofSystem,
           name: 'system',
           include: ['apps/*/src/**/*.test.ts', 'tests/src/**/*.test.ts'],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          exclude: ['tests/src/inside/**'],
+        },
+      },
+      {
+        test: {
+          ...ofSystem,
+          name: 'inside',
+          include: ['tests/src/inside/**/*.test.ts'],
           execArgv: ['--conditions=modules'],
-          server: { deps: { external: [/\/packages\/[^/]+\/dist\//] } },
         },
       },
     ],

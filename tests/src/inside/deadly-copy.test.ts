@@ -5,8 +5,8 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { sceneOfTest } from './scene/scene.js'
-import { until } from './scene/until.js'
+import { sceneOfTest } from '../scene/scene.js'
+import { until } from '../scene/until.js'
 
 const NODE_PACKAGE = import.meta.resolve('@kv/node')
 const TIMEOUT_MS = 120_000
