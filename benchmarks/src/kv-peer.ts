@@ -1,23 +1,40 @@
 /** kv itself: `kv-node serve` as a process of its own, relayed through the coordinator. */
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { createClient } from '@kv/client'
 import type { Peer } from './peer.js'
+import { processTimeMs } from './process-time.js'
 import { freePort, ServerProcess } from './server-process.js'
 
 const NODE_ENTRY = fileURLToPath(new URL('program/cli/main.js', import.meta.resolve('@kv/node')))
 
-export async function startKv(options: { readonly children?: number } = {}): Promise<Peer> {
+export interface KvPeer extends Peer {
+  /** Milliseconds of CPU that its processes have used so far, where that is known. */
+  cpuMs(): number | undefined
+}
+
+export interface KvPeerOptions {
+  readonly children?: number
+  /** Modules that each of its processes loads before its program. */
+  readonly preloaded?: readonly string[]
+}
+
+export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
   const port = await freePort()
   const url = `kv://127.0.0.1:${port}`
   const children = options.children ?? 2
-  const server = await ServerProcess.start(process.execPath, (directory) => [
+  const argumentsFor = (directory: string): string[] => [
     NODE_ENTRY,
     'serve',
     `--data-dir=${directory}`,
     `--port=${port}`,
     `--children=${children}`,
     '--log-level=warn',
-  ])
+  ]
+  // Through the environment, because that reaches the children too.
+  const preloaded = (options.preloaded ?? []).map((path) => `--import=${pathToFileURL(path).href}`)
+  const server = await ServerProcess.start(process.execPath, argumentsFor, {
+    NODE_OPTIONS: preloaded.join(' '),
+  })
   await server.ready(async () => {
     await using probe = createClient(url)
     await probe.connect()
@@ -30,6 +47,7 @@ export async function startKv(options: { readonly children?: number } = {}): Pro
       await client.connect()
       return client
     },
+    cpuMs: () => processTimeMs(server.pid),
     stop: () => server.stop(),
   }
 }

@@ -23,6 +23,10 @@ export class ServerProcess {
     })
   }
 
+  get pid(): number {
+    return this.child.pid!
+  }
+
   /**
    * Starts `command` with a temporary directory of its own. Rejects with code `ENOENT` if there is
    * no such command.
@@ -30,10 +34,12 @@ export class ServerProcess {
   static async start(
     command: string,
     argumentsFor: (directory: string) => readonly string[],
+    environment: Readonly<Record<string, string>> = {},
   ): Promise<ServerProcess> {
     const directory = await mkdtemp(join(tmpdir(), 'kv-bench-'))
     const child = spawn(command, argumentsFor(directory), {
       cwd: directory,
+      env: { ...process.env, ...environment },
       stdio: ['ignore', 'ignore', 'inherit'],
     })
     const server = new ServerProcess(directory, child)

@@ -1,77 +1,130 @@
 /**
- * What watching costs writes: pairs of runs, one with and one without, in turns and in changing
- * order, as the ratio of their throughputs with its spread.
+ * What watching costs writes: pairs of runs, in changing order, as ratios with their spread. A ratio
+ * of 0.98 is 2 % less throughput; one of 1.02 is 2 % more CPU of the node for each write.
  *
- *   node benchmarks/dist/watch-cost.js [--pairs 20] [--seconds 2] [--watchers 10000]
+ *   node benchmarks/dist/watch-cost.js [--pairs 20] [--seconds 2] [--watchers 10000] [--only <part>]
  *
- * `idle`: nobody watches, in both runs of a pair: how far runs of the same thing differ here.
- * `watched`: 10,000 watchers, each of a key of its own, that nobody writes.
+ * `same`: two nodes of one kind: how far runs of the same thing differ here.
+ * `nobody`: a node that nobody watches, against one without the code for it (`without-watching.ts`).
+ * `others`: 10,000 watchers, each of a key of its own that nobody writes, against none.
+ *
+ * In the first two every run has a node of its own: where in memory one happens to be, and what its
+ * compiler makes of it, would otherwise be the same in all pairs, and count as the difference.
  */
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { UntypedClient } from '@kv/client'
+import type { KvPeer } from './kv-peer.js'
 import { startKv } from './kv-peer.js'
 
 const IN_FLIGHT = 256
 const KEYS = 20_000
 const VALUE = 'x'.repeat(90)
+const WITHOUT_WATCHING = fileURLToPath(new URL('without-watching.js', import.meta.url))
 
 const { values } = parseArgs({
   options: {
     pairs: { type: 'string', default: '20' },
     seconds: { type: 'string', default: '2' },
     watchers: { type: 'string', default: '10000' },
+    only: { type: 'string' },
   },
 })
 const pairs = Number(values.pairs)
 const seconds = Number(values.seconds)
 const watcherCount = Number(values.watchers)
 
+/** Of a new node, whose code is not compiled yet. */
+const FIRST_WARM_UP_SECONDS = 4
 /** Before each measurement, so that what came before it has no part in it. */
 const WARM_UP_SECONDS = 1
 
-// A process of its own: what watchers cost their client is not what they cost writes.
-const kv = await startKv()
-const connect = async (): Promise<UntypedClient> => (await kv.connect()) as UntypedClient
-try {
-  const writer = await connect()
-  await load(writer, 3)
-  report('idle against idle', await compare(writer, () => Promise.resolve(() => Promise.resolve())))
-  report(
-    `${watcherCount} watchers of other keys against none`,
-    await compare(writer, () => watchOthers(watcherCount)),
-  )
-  await writer.close()
-} finally {
-  await kv.stop()
+interface Figures {
+  /** Durable sets a second. */
+  readonly rate: number
+  /** CPU of all processes of the node for one of them, in microseconds; 0 where it is not known. */
+  readonly cpuMicros: number
 }
 
-type Stop = () => Promise<unknown>
+/** What is looked at, and what it is compared with. */
+type Pair = readonly [subject: () => Promise<Figures>, reference: () => Promise<Figures>]
 
-/** Ratios of throughput, with to without, by pair. */
-async function compare(writer: UntypedClient, begin: () => Promise<Stop>): Promise<number[]> {
-  const ratios: number[] = []
-  for (let pair = 0; pair < pairs; pair += 1) {
-    const withFirst = pair % 2 === 0
-    const one = await run(writer, withFirst ? begin : undefined)
-    const two = await run(writer, withFirst ? undefined : begin)
-    ratios.push(withFirst ? one / two : two / one)
+const PARTS: Record<string, () => Promise<void>> = {
+  same: () => compare('the same node, twice', [onNewNode, onNewNode]),
+  nobody: () =>
+    compare('a node that nobody watches, against one that nobody can watch', [
+      onNewNode,
+      () => onNewNode([WITHOUT_WATCHING]),
+    ]),
+  others: compareWatched,
+}
+
+const { only } = values
+if (only !== undefined && PARTS[only] === undefined) {
+  throw new Error(`--only is one of ${Object.keys(PARTS).join(', ')}`)
+}
+for (const [name, part] of Object.entries(PARTS)) {
+  if (only === undefined || only === name) await part()
+}
+
+async function onNewNode(preloaded: readonly string[] = []): Promise<Figures> {
+  const kv = await startKv({ preloaded })
+  try {
+    const writer = await connect(kv)
+    await load(kv, writer, FIRST_WARM_UP_SECONDS)
+    const figures = await load(kv, writer, seconds)
+    await writer.close()
+    return figures
+  } finally {
+    await kv.stop()
   }
-  return ratios
 }
 
-async function run(
-  writer: UntypedClient,
-  begin: (() => Promise<Stop>) | undefined,
-): Promise<number> {
-  const stop = await begin?.()
-  await load(writer, WARM_UP_SECONDS)
-  const rate = await load(writer, seconds)
-  await stop?.()
-  return rate
+async function compareWatched(): Promise<void> {
+  // A process of its own: what watchers cost their client is not what they cost writes.
+  const kv = await startKv()
+  try {
+    const writer = await connect(kv)
+    const run = async (): Promise<Figures> => {
+      await load(kv, writer, WARM_UP_SECONDS)
+      return load(kv, writer, seconds)
+    }
+    const watched = async (): Promise<Figures> => {
+      const watchers = await watchOthers(kv)
+      const figures = await run()
+      await watchers.close()
+      return figures
+    }
+    await load(kv, writer, FIRST_WARM_UP_SECONDS)
+    await compare(`${watcherCount} watchers of other keys against none`, [watched, run])
+    await writer.close()
+  } finally {
+    await kv.stop()
+  }
 }
 
-/** Durable sets a second. */
-async function load(writer: UntypedClient, forSeconds: number): Promise<number> {
+async function compare(what: string, [subject, reference]: Pair): Promise<void> {
+  const rates: number[] = []
+  const costs: number[] = []
+  for (let pair = 0; pair < pairs; pair += 1) {
+    const isSubjectFirst = pair % 2 === 0
+    const first = await (isSubjectFirst ? subject() : reference())
+    const second = await (isSubjectFirst ? reference() : subject())
+    const [ours, theirs] = isSubjectFirst ? [first, second] : [second, first]
+    rates.push(ours.rate / theirs.rate)
+    costs.push(ours.cpuMicros / theirs.cpuMicros)
+  }
+  process.stdout.write(`${what}, ${pairs} pairs\n`)
+  process.stdout.write(`  writes a second x ${spreadOf(rates)}\n`)
+  process.stdout.write(`  CPU of the node for a write x ${spreadOf(costs)}\n`)
+}
+
+async function connect(kv: KvPeer): Promise<UntypedClient> {
+  return (await kv.connect()) as UntypedClient
+}
+
+async function load(kv: KvPeer, writer: UntypedClient, forSeconds: number): Promise<Figures> {
+  const cpuBefore = kv.cpuMs() ?? 0
   const startedAt = performance.now()
   const endAt = startedAt + forSeconds * 1_000
   let written = 0
@@ -82,27 +135,32 @@ async function load(writer: UntypedClient, forSeconds: number): Promise<number> 
     }
   }
   await Promise.all(Array.from({ length: IN_FLIGHT }, (_, lane) => one(lane)))
-  return (written * 1_000) / (performance.now() - startedAt)
+  const rate = (written * 1_000) / (performance.now() - startedAt)
+  return { rate, cpuMicros: (((kv.cpuMs() ?? 0) - cpuBefore) * 1_000) / written }
 }
 
-async function watchOthers(count: number): Promise<Stop> {
-  const client = await connect()
+async function watchOthers(kv: KvPeer): Promise<UntypedClient> {
+  const client = await connect(kv)
   await Promise.all(
-    Array.from({ length: count }, async (_, index) => {
+    Array.from({ length: watcherCount }, async (_, index) => {
       const events = client.watch(`other:${index}`)[Symbol.asyncIterator]()
       await events.next()
       events.next().catch(() => undefined)
     }),
   )
-  return () => client.close()
+  return client
 }
 
-function report(what: string, ratios: readonly number[]): void {
+/** The median with the error of the mean, then how far all are apart. */
+function spreadOf(ratios: readonly number[]): string {
   const sorted = ratios.toSorted((left, right) => left - right)
   const at = (share: number): string =>
     (sorted[Math.round(share * (sorted.length - 1))] ?? Number.NaN).toFixed(3)
-  process.stdout.write(
-    `${what}: throughput x ${at(0.5)} (median of ${ratios.length} pairs; ` +
-      `quartiles ${at(0.25)} to ${at(0.75)}, all ${at(0)} to ${at(1)})\n`,
+  const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length
+  const variance = ratios.reduce((sum, ratio) => sum + (ratio - mean) ** 2, 0) / (ratios.length - 1)
+  const error = Math.sqrt(variance / ratios.length)
+  return (
+    `${at(0.5)} (mean ${mean.toFixed(3)} ± ${error.toFixed(3)}; ` +
+    `quartiles ${at(0.25)} to ${at(0.75)}, all ${at(0)} to ${at(1)})`
   )
 }
