@@ -43,7 +43,7 @@ export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
     name: 'kv',
     settings: `relayed, ${children} children, fsync before every acknowledgement`,
     connect: async () => {
-      const client = createClient(url)
+      const client = createClient({ url, direct: false })
       await client.connect()
       return client
     },

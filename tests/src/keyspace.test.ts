@@ -1,5 +1,5 @@
 /**
- * Every call of the client, on a node of one child.
+ * Every call of the client, on a node of one child, through its coordinator.
  */
 import { afterAll, beforeAll } from 'vitest'
 import { describeKeyspace } from './behaviour/keyspace-behaviour.js'
@@ -14,4 +14,4 @@ beforeAll(async () => {
 })
 afterAll(() => scene.end())
 
-describeKeyspace({ name: 'one child', makeClient: () => scene.client(url) })
+describeKeyspace({ name: 'one child', makeClient: () => scene.client({ url, direct: false }) })

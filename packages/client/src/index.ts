@@ -26,7 +26,7 @@ export const createClient: CreateClient<ClientTarget> = (target?: ClientTarget) 
   const { WebSocket } = options
   const openTransport = WebSocket === undefined ? openNodeTransport : browserTransport(WebSocket)
   const surroundings = { clock: systemClock, random: Math.random, openTransport }
-  const { direct = false } = options
+  const { direct = 'auto' } = options
   const openDirectWays: OpenDirectWays | undefined =
     direct === false
       ? undefined

@@ -38,9 +38,9 @@ export interface ClientOptions {
     | { readonly baseMs?: number | undefined; readonly maxMs?: number | undefined }
     | undefined
   /**
-   * Whether calls go to the children of a node without its coordinator. `false`, the default: never.
-   * `auto`: on Node.js, where children listen and can be reached; what can't goes through the
-   * coordinator. `true`: calls wait for the direct connection. A page refuses `true`.
+   * Whether calls go to the children of a node without its coordinator. `auto`, the default: on
+   * Node.js, where children listen and can be reached; what can't goes through the coordinator. `true`:
+   * calls wait for the direct connection. `false`: never, as in a page, which refuses `true`.
    */
   readonly direct?: 'auto' | boolean | undefined
   /** A class like the browser's `WebSocket`, to use in its place. */
