@@ -10,6 +10,7 @@ import { BATCH_BYTES_SOFT, CALL_SPARE_BYTES, VALUE_BYTES_MAX } from '@kv/protoco
 import type { Clock } from '../clock.js'
 import { Alarm } from '../clock.js'
 import { Backlog } from './backlog.js'
+import type { Batch } from './batch.js'
 import { Batcher } from './batcher.js'
 import { CallBuffer } from './call-buffer.js'
 import { lostError, timeoutError } from './call-errors.js'
@@ -172,16 +173,20 @@ export class Delivery {
   onDisconnected(error: KvError): void {
     this.outbox.isOpen = false
     this.recall((child) => !this.ports.isDirect(child), error)
+    this.outbox.forgetLeftBehind()
   }
 
   /** From now on there is another way to the child. What went the former one is sent again. */
   onWayChanged(changed: number, error: KvError): void {
-    this.recall((child) => child === changed, error)
+    const former = this.recall((child) => child === changed, error)
+    // The way that ends takes along what was on it; the one through the coordinator does not end.
+    if (this.ports.isDirect(changed)) for (const batch of former) this.outbox.leaveBehind(batch)
     this.proceed()
   }
 
-  private recall(isConcerned: (child: number) => boolean, error: KvError): void {
-    for (const batch of this.outbox.recall(isConcerned)) {
+  private recall(isConcerned: (child: number) => boolean, error: KvError): Batch[] {
+    const recalled = this.outbox.recall(isConcerned)
+    for (const batch of recalled) {
       for (const call of restOf(batch)) {
         if (call.isAbandoned) {
           this.settlements.fail(call, lostError(call, error))
@@ -192,6 +197,7 @@ export class Delivery {
       }
     }
     this.router.needsRefresh = true
+    return recalled
   }
 
   isAnswerDue(child: number): boolean {

@@ -1,3 +1,4 @@
+import { shardOf } from '@kv/protocol'
 import { expect, test } from 'vitest'
 import type { FakeLink, FakeNode } from '../testing/fake-node.js'
 import { DIRECT_PORT_MIN } from '../testing/fake-node.js'
@@ -137,6 +138,33 @@ test('P4: writes under way when the direct connection is ready → sent again on
     undefined as never,
   ])
   expect(lineOf(node)).toBe('direct')
+})
+
+test('P7: sent again past the coordinator → the coordinator counts it until it has answered, and so does the client', async () => {
+  const { kv, node } = listening({
+    direct: 'auto',
+    batchesBefore: 1,
+    shards: 2,
+    children: 2,
+    limits: { inFlightBytesMax: 300 },
+  })
+  await kv.connect()
+  const [one, two] = [0, 1].map((shard) => {
+    return ['a', 'b', 'c', 'd', 'e'].find((key) => shardOf(key, 2) === shard)!
+  })
+  node.isHolding = true
+  const value = 'x'.repeat(100)
+  const writes = [kv.set(one!, value)]
+  await settle()
+  expect(lineOf(node)).toBe('direct')
+  writes.push(kv.set(two!, value))
+  await settle()
+  expect(node.batches.map(({ batch }) => batch.child)).toEqual([1, 1])
+  node.answer(node.batches[0]!)
+  await settle()
+  expect(node.batches.map(({ batch }) => batch.child).slice(0, 3)).toEqual([1, 1, 2])
+  node.answerHeld()
+  expect(await Promise.all(writes)).toMatchObject([{ ok: true }, { ok: true }])
 })
 
 test('the coordinator is gone, the child is not yet → what it was sent is answered', async () => {

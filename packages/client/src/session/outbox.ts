@@ -2,7 +2,7 @@
  * Batches on their way: those that wait for room in the window, and those that wait for an answer.
  *
  * The node announces how many bytes may be unanswered (`bytesMax`); what is beyond waits here, in
- * order. There is one outbox per connection.
+ * order. There is one outbox per client, for all its ways.
  *
  * A small batch waits for the one before it, for `PATIENCE_MS` at most, and gathers calls meanwhile
  * (as Nagle's algorithm does with small segments, RFC 896). Answers that come from several children
@@ -31,6 +31,8 @@ export interface OutboxPorts {
   sendBatch(child: number, bytes: Uint8Array): void
   /** Whether there is a way to the child, now that there is a connection. */
   canReach(child: number): boolean
+  /** Whether that is not the way through the coordinator. */
+  isDirect(child: number): boolean
 }
 
 export class Outbox {
@@ -45,6 +47,12 @@ export class Outbox {
   opensAtMs: number = Infinity
   private readonly loads = new Map<number, LaneLoad>()
   private inFlightBytes = 0
+  /**
+   * By id, the bytes of batches that were sent through the coordinator and again by another way: the
+   * coordinator counts them until it has answered, too.
+   */
+  private readonly leftBehind = new Map<number, number>()
+  private leftBehindBytes = 0
   private newestId = 0
   private readonly ledger: SequenceLedger
   private readonly ports: OutboxPorts
@@ -58,8 +66,9 @@ export class Outbox {
     if (!this.isOpen || !this.ports.canReach(batch.child)) return false
     if (this.isEarly(batch, now)) return false
     // A batch larger than the whole window goes alone.
-    const after = this.inFlightBytes + batch.buffer.bytes
-    if (this.inFlightBytes > 0 && after > this.bytesMax) return false
+    const isRelayed = !this.ports.isDirect(batch.child)
+    const before = this.inFlightBytes + (isRelayed ? this.leftBehindBytes : 0)
+    if (before > 0 && before + batch.buffer.bytes > this.bytesMax) return false
     return batch.kind !== 'writes' || this.ledger.hasRoom(batch.buffer.calls.length)
   }
 
@@ -154,6 +163,24 @@ export class Outbox {
       if ((this.loads.get(laneOf({ child, kind }))?.batches ?? 0) > 0) return true
     }
     return false
+  }
+
+  /** The batch went to the child through the coordinator, and goes there again past it. */
+  leaveBehind({ id, messageBytes }: Batch): void {
+    this.leftBehind.set(id, messageBytes)
+    this.leftBehindBytes += messageBytes
+  }
+
+  /** The final answer to a batch that is not in flight has come. */
+  onLateAnswer(id: number): void {
+    this.leftBehindBytes -= this.leftBehind.get(id) ?? 0
+    this.leftBehind.delete(id)
+  }
+
+  /** The connection to the coordinator is gone, and all that it counted. */
+  forgetLeftBehind(): void {
+    this.leftBehind.clear()
+    this.leftBehindBytes = 0
   }
 
   /** The way to these children is gone: hands back what they have not answered, in the order sent. */
