@@ -131,6 +131,14 @@ const OF_ONE_COPY: Readonly<Record<string, Canary>> = {
       replace(sessions, 'judge', () => () => undefined)
     },
   },
+  'late-by-former-way': {
+    breaks: 'P3',
+    what: 'what comes late by the way a client has left is executed after what came by the new one',
+    release: async () => {
+      const ways = await prototypeOf('child/ways.js', 'Ways')
+      replace(ways, 'admits', () => () => true)
+    },
+  },
   'dedupe-not-stored': {
     breaks: 'P4',
     what: 'what is known of retries is lost with the log that told it',
