@@ -14,8 +14,11 @@ export interface KvPeer extends Peer {
 
 export interface KvPeerOptions {
   readonly children?: number
-  /** Modules that each of its processes loads before its program. */
-  readonly preloaded?: readonly string[]
+  /**
+   * Children run the modules as they were compiled, after these, which may replace methods of them. The
+   * programs that are published are bundles, of which nothing can be replaced.
+   */
+  readonly asModulesAfter?: readonly string[]
 }
 
 export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
@@ -30,11 +33,11 @@ export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
     `--children=${children}`,
     '--log-level=warn',
   ]
-  // Through the environment, because that reaches the children too.
-  const preloaded = (options.preloaded ?? []).map((path) => `--import=${pathToFileURL(path).href}`)
-  const server = await ServerProcess.start(process.execPath, argumentsFor, {
-    NODE_OPTIONS: preloaded.join(' '),
-  })
+  const server = await ServerProcess.start(
+    process.execPath,
+    argumentsFor,
+    environmentOf(options.asModulesAfter),
+  )
   await server.ready(async () => {
     await using probe = createClient(url)
     await probe.connect()
@@ -50,4 +53,11 @@ export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
     cpuMs: () => processTimeMs(server.pid),
     stop: () => server.stop(),
   }
+}
+
+/** What reaches the children too. */
+function environmentOf(modules: KvPeerOptions['asModulesAfter']): Record<string, string> {
+  if (modules === undefined) return {}
+  const imports = modules.map((path) => `--import=${pathToFileURL(path).href}`)
+  return { NODE_OPTIONS: ['--conditions=modules', ...imports].join(' ') }
 }

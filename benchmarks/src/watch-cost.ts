@@ -11,6 +11,7 @@
  * In the first two every run has a node of its own: where in memory one happens to be, and what its
  * compiler makes of it, would otherwise be the same in all pairs, and count as the difference.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { UntypedClient } from '@kv/client'
@@ -36,6 +37,8 @@ const watcherCount = Number(values.watchers)
 
 /** Of a new node, whose code is not compiled yet. */
 const FIRST_WARM_UP_SECONDS = 4
+/** A change is told of within a few milliseconds. */
+const SILENCE_MS = 200
 /** Before each measurement, so that what came before it has no part in it. */
 const WARM_UP_SECONDS = 1
 
@@ -50,11 +53,11 @@ interface Figures {
 type Pair = readonly [subject: () => Promise<Figures>, reference: () => Promise<Figures>]
 
 const PARTS: Record<string, () => Promise<void>> = {
-  same: () => compare('the same node, twice', [onNewNode, onNewNode]),
+  same: () => compare('the same node, twice', [onUnwatchedNode, onUnwatchedNode]),
   nobody: () =>
     compare('a node that nobody watches, against one that nobody can watch', [
-      onNewNode,
-      () => onNewNode([WITHOUT_WATCHING]),
+      onUnwatchedNode,
+      onUnwatchableNode,
     ]),
   others: compareWatched,
 }
@@ -67,10 +70,22 @@ for (const [name, part] of Object.entries(PARTS)) {
   if (only === undefined || only === name) await part()
 }
 
-async function onNewNode(preloaded: readonly string[] = []): Promise<Figures> {
-  const kv = await startKv({ preloaded })
+function onUnwatchedNode(): Promise<Figures> {
+  return onNewNode([], () => Promise.resolve())
+}
+
+function onUnwatchableNode(): Promise<Figures> {
+  return onNewNode([WITHOUT_WATCHING], assertUnwatchable)
+}
+
+async function onNewNode(
+  asModulesAfter: readonly string[],
+  assertKind: (client: UntypedClient) => Promise<void>,
+): Promise<Figures> {
+  const kv = await startKv({ asModulesAfter })
   try {
     const writer = await connect(kv)
+    await assertKind(writer)
     await load(kv, writer, FIRST_WARM_UP_SECONDS)
     const figures = await load(kv, writer, seconds)
     await writer.close()
@@ -78,6 +93,18 @@ async function onNewNode(preloaded: readonly string[] = []): Promise<Figures> {
   } finally {
     await kv.stop()
   }
+}
+
+/** What was meant to be taken out could still be there: then two of a kind would be compared. */
+async function assertUnwatchable(client: UntypedClient): Promise<void> {
+  const events = client.watch('probe')[Symbol.asyncIterator]()
+  await events.next()
+  const told = events.next()
+  await client.set('probe', 1)
+  if ((await Promise.race([told, delay(SILENCE_MS, 'silence')])) !== 'silence') {
+    throw new Error('a node that should be without watches tells of a change')
+  }
+  await events.return?.()
 }
 
 async function compareWatched(): Promise<void> {
