@@ -69,7 +69,8 @@ Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
   --log-level <level> ${LOG_LEVELS.join(', ')}  (info)
   --help, --version
 
-GET /livez, /readyz and /stats answer on the same port, and POST /scale?children=<n>. SIGTERM and SIGINT drain and end with code 0.
+GET /livez, /readyz, /stats and /status answer on the same port, and POST /scale?children=<n>. SIGTERM
+and SIGINT drain and end with code 0.
 Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration, 3 damage found by verify.
 `
 

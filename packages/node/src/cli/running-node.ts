@@ -9,7 +9,12 @@ const REQUEST_TIMEOUT_MS = 10_000
 
 /** Rejects with what to do about it. */
 export async function statsOf(node: RunningNode): Promise<NodeStats> {
-  return (await request(node, 'GET', '/stats')) as NodeStats
+  return (await (await request(node, 'GET', '/stats')).json()) as NodeStats
+}
+
+/** The same as a page for people. */
+export async function statusPageOf(node: RunningNode): Promise<string> {
+  return (await request(node, 'GET', '/status')).text()
 }
 
 /** Resolves when the number is on the node's disk. */
@@ -17,7 +22,7 @@ export async function askToScale(node: RunningNode, children: number): Promise<v
   await request(node, 'POST', `/scale?children=${children}`)
 }
 
-async function request(node: RunningNode, method: string, path: string): Promise<unknown> {
+async function request(node: RunningNode, method: string, path: string): Promise<Response> {
   const url = `${urlOf(node.host, node.port).replace('kv:', 'http:')}${path}`
   const headers: Record<string, string> =
     node.token === undefined ? {} : { authorization: `Bearer ${node.token}` }
@@ -30,9 +35,9 @@ async function request(node: RunningNode, method: string, path: string): Promise
     const advice = 'is it running, and are --host and --port right?'
     throw new Error(`the node at ${node.host}:${node.port} does not answer (${why}): ${advice}`)
   })
-  const body = (await response.json()) as { readonly error?: string }
-  if (response.ok) return body
-  const why = body.error ?? `it answered with ${response.status}`
+  if (response.ok) return response
+  const { error } = (await response.json().catch(() => ({}))) as { readonly error?: string }
+  const why = error ?? `it answered with ${response.status}`
   // What the caller asked for is wrong, not the node.
   throw response.status === 400 ? new TypeError(why) : new Error(why)
 }

@@ -2,9 +2,9 @@
  * `kv-node scale`: gives a running node another number of children, and says how far it is.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { progressLine } from '../coordinator/status-page.js'
 import type { RunningNode } from './command-line.js'
 import { askToScale, statsOf } from './running-node.js'
-import { progressLine } from './status.js'
 
 const LOOK_MS = 250
 

@@ -2,8 +2,8 @@
  * The one port of the node: health checks over HTTP, clients over WebSocket.
  *
  * `/livez` says that the process turns, `/readyz` whether every shard can be used; an orchestrator
- * restarts on the first and routes on the second. `/stats` is what the node measures of itself,
- * `/scale` changes how many children it has. Nothing else is served.
+ * restarts on the first and routes on the second. `/stats` is what the node measures of itself, `/status`
+ * the same for people; `/scale` changes how many children it has. Nothing else is served.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { KvError } from '@kv/protocol'
@@ -53,8 +53,9 @@ function answer(request: IncomingMessage, response: ServerResponse, handlers: Ht
   else if (path === '/readyz') {
     const { isReady, missing } = handlers.readiness()
     reply(response, isReady ? 200 : 503, { ready: isReady, missing })
-  } else if (path === '/stats') {
-    answerStats(request, response, handlers).catch(() => response.destroy())
+  } else if (path === '/stats' || path === '/status') {
+    const form = path === '/stats' ? 'json' : 'page'
+    answerStats(request, response, handlers, form).catch(() => response.destroy())
   } else if (path === '/scale') {
     answerScale(request, response, handlers).catch(() => response.destroy())
   } else if (path === '/') {

@@ -1,5 +1,6 @@
 /**
- * `GET /stats`: what the node measures of itself, as JSON, for operators and for pages that show it.
+ * `GET /stats`: what the node measures of itself, as JSON, for operators and for pages that show it;
+ * `GET /status`: the same for people.
  *
  * Who may connect may ask: the same origins, and the token, if there is one, as
  * `Authorization: Bearer <token>`. Nothing here changes anything.
@@ -8,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { OriginRules } from '../ingress/origin.js'
 import { isHostAllowed, isOriginAllowed } from '../ingress/origin.js'
 import type { NodeStats } from './statistics.js'
+import { statusPage } from './status-page.js'
 
 /** How long a browser may remember that it may ask. */
 const PREFLIGHT_SECONDS = 600
@@ -22,6 +24,7 @@ export async function answerStats(
   request: IncomingMessage,
   response: ServerResponse,
   { origins, isTokenRight, stats }: StatsEndpoint,
+  form: 'json' | 'page',
 ): Promise<void> {
   const { origin, authorization = '' } = request.headers
   if (!isOriginAllowed(request.headers, origins) || !isHostAllowed(request.headers, origins)) {
@@ -43,8 +46,10 @@ export async function answerStats(
     reply(response, 405, { error: 'only GET' })
   } else if (!isTokenRight(tokenOf(authorization))) {
     refuseStranger(response)
-  } else {
+  } else if (form === 'json') {
     reply(response, 200, await stats())
+  } else {
+    send(response, 200, 'text/plain; charset=utf-8', statusPage(await stats()))
   }
 }
 
@@ -57,8 +62,12 @@ export function tokenOf(authorization: string): string {
   return /^Bearer (.+)$/i.exec(authorization)?.[1] ?? ''
 }
 
-/** Never kept by anything in between. */
 export function reply(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
-  response.end(`${JSON.stringify(body)}\n`)
+  send(response, status, 'application/json', `${JSON.stringify(body)}\n`)
+}
+
+/** Never kept by anything in between. */
+function send(response: ServerResponse, status: number, contentType: string, body: string): void {
+  response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' })
+  response.end(body)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { NodeStats } from '../coordinator/statistics.js'
-import { progressLine, statusPage } from './status.js'
+import type { NodeStats } from './statistics.js'
+import { progressLine, statusPage } from './status-page.js'
 
 const PROCESS = { pid: 10, rssBytes: 50 * 1_048_576, heapBytes: 1, cpuMs: 1 }
 
