@@ -6,6 +6,7 @@ import type { NodeMessage, Welcome } from '@kv/protocol'
 import { KvError, protocolError } from '@kv/protocol'
 import type { Identity, ConnectionEvents, ConnectionSurroundings } from './connection.js'
 import { Connection } from './connection.js'
+import type { SentBatch } from './left-behind.js'
 
 /** What can't be reached, behind a firewall say, is tried ever more rarely. */
 const REDIAL_DELAYS = { baseMs: 200, maxMs: 60_000 } as const
@@ -23,8 +24,12 @@ export interface DirectTarget {
 
 export interface DirectLinkPorts {
   onMessage(message: NodeMessage): void
-  /** It is ready, or is not any more: what was sent to the child by the other way comes this one. */
-  onWayChanged(child: number, error: KvError): void
+  /**
+   * It is ready, or is not any more: what was sent to the child by the other way, which is returned,
+   * comes this one with the next `proceed`.
+   */
+  onWayChanged(child: number, error: KvError): readonly SentBatch[]
+  proceed(): void
   isAnswerDue(child: number): boolean
 }
 

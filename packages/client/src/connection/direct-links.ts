@@ -4,11 +4,12 @@
  * They are chosen by themselves: a child that gets batches is dialled, and from then on what goes to it
  * goes there. A child that can't be reached is served through the coordinator.
  */
-import type { Topology } from '@kv/protocol'
+import type { NodeMessage, Topology } from '@kv/protocol'
 import { KvError } from '@kv/protocol'
 import type { Identity, ConnectionSurroundings } from './connection.js'
 import type { DirectLinkPorts } from './direct-link.js'
 import { DirectLink } from './direct-link.js'
+import { LeftBehind } from './left-behind.js'
 
 /** A program of a few calls opens one connection. */
 const BATCHES_BEFORE = 16
@@ -37,7 +38,11 @@ export interface DirectWays {
   /** Whether batches for the child must wait for its direct connection. */
   isAwaited(child: number): boolean
   /** Why they wait, if they do. */
-  whyAwaited(child: number): KvError | undefined
+  whyAwaited(child: number | undefined): KvError | undefined
+  /** Bytes that the way to the child counts, beside what is in flight. */
+  bytesBehind(child: number): number
+  /** Also of what came through the coordinator. */
+  onMessage(message: NodeMessage): void
   onWelcome(welcomed: Welcomed): void
   onTopology(topology: Topology): void
   end(): void
@@ -50,6 +55,7 @@ export class DirectLinks implements DirectWays {
   private readonly surroundings: ConnectionSurroundings
   private readonly ports: DirectLinkPorts
   private readonly links = new Map<number, DirectLink>()
+  private readonly leftBehind = new LeftBehind()
   private welcomed: Welcomed | undefined = undefined
 
   constructor(
@@ -59,7 +65,18 @@ export class DirectLinks implements DirectWays {
   ) {
     this.settings = settings
     this.surroundings = surroundings
-    this.ports = ports
+    this.ports = {
+      onMessage: (message) => ports.onMessage(message),
+      onWayChanged: (child, error) => {
+        const former = ports.onWayChanged(child, error)
+        // The way that ends takes along what was on it; the one through the coordinator does not end.
+        if (this.isReady(child)) this.leftBehind.add(former)
+        ports.proceed()
+        return former
+      },
+      proceed: () => ports.proceed(),
+      isAnswerDue: (child) => ports.isAnswerDue(child),
+    }
   }
 
   send(child: number, bytes: Uint8Array): boolean {
@@ -74,17 +91,26 @@ export class DirectLinks implements DirectWays {
     return this.settings.direct === true && !this.isReady(child)
   }
 
-  whyAwaited(child: number): KvError | undefined {
-    if (!this.isAwaited(child)) return undefined
+  whyAwaited(child: number | undefined): KvError | undefined {
+    if (child === undefined || !this.isAwaited(child)) return undefined
     const link = this.links.get(child)
     if (link !== undefined) return link.failure
     const message = `child ${child} takes no direct connection; direct: 'auto' reaches it all the same`
     return new KvError('UNAVAILABLE', message)
   }
 
+  bytesBehind(child: number): number {
+    return this.isReady(child) ? 0 : this.leftBehind.bytes
+  }
+
+  onMessage(message: NodeMessage): void {
+    this.leftBehind.onMessage(message)
+  }
+
   onWelcome(welcomed: Welcomed): void {
     const former = this.welcomed
     this.welcomed = welcomed
+    this.leftBehind.clear()
     const { clientId } = welcomed.identity
     if (former?.clusterId === welcomed.clusterId && former.identity.clientId === clientId) return
     // What they have not answered can't be asked for again: its owner has to hear of it.

@@ -39,6 +39,8 @@ export interface DeliveryPorts {
   canReach(child: number): boolean
   /** Whether what is sent to the child goes there without the coordinator. */
   isDirect(child: number): boolean
+  /** Bytes that the way to the child counts, beside what is in flight. */
+  bytesBehind(child: number): number
   /** Why there is no connection, or none to that child, if that is known. */
   whyOffline(child?: number): KvError | undefined
 }
@@ -173,15 +175,14 @@ export class Delivery {
   onDisconnected(error: KvError): void {
     this.outbox.isOpen = false
     this.recall((child) => !this.ports.isDirect(child), error)
-    this.outbox.forgetLeftBehind()
   }
 
-  /** From now on there is another way to the child. What went the former one is sent again. */
-  onWayChanged(changed: number, error: KvError): void {
-    const former = this.recall((child) => child === changed, error)
-    // The way that ends takes along what was on it; the one through the coordinator does not end.
-    if (this.ports.isDirect(changed)) for (const batch of former) this.outbox.leaveBehind(batch)
-    this.proceed()
+  /**
+   * From now on there is another way to the child. What went the former one is sent again, with the
+   * next `proceed`; returns it.
+   */
+  onWayChanged(changed: number, error: KvError): readonly Batch[] {
+    return this.recall((child) => child === changed, error)
   }
 
   private recall(isConcerned: (child: number) => boolean, error: KvError): Batch[] {
@@ -269,8 +270,8 @@ export class Delivery {
 
   private expire(buffer: CallBuffer, now: number): number {
     return buffer.expire(now, (call) => {
-      const { child } = (call.route as ShardRoute | undefined) ?? {}
-      this.settlements.fail(call, timeoutError(call, this.ports.whyOffline(child)))
+      const route = call.route as ShardRoute | undefined
+      this.settlements.fail(call, timeoutError(call, this.ports.whyOffline(route?.child)))
     })
   }
 

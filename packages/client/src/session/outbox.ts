@@ -31,8 +31,8 @@ export interface OutboxPorts {
   sendBatch(child: number, bytes: Uint8Array): void
   /** Whether there is a way to the child, now that there is a connection. */
   canReach(child: number): boolean
-  /** Whether that is not the way through the coordinator. */
-  isDirect(child: number): boolean
+  /** Bytes that the way to the child counts, beside what is in flight. */
+  bytesBehind(child: number): number
 }
 
 export class Outbox {
@@ -47,12 +47,6 @@ export class Outbox {
   opensAtMs: number = Infinity
   private readonly loads = new Map<number, LaneLoad>()
   private inFlightBytes = 0
-  /**
-   * By id, the bytes of batches that were sent through the coordinator and again by another way: the
-   * coordinator counts them until it has answered, too.
-   */
-  private readonly leftBehind = new Map<number, number>()
-  private leftBehindBytes = 0
   private newestId = 0
   private readonly ledger: SequenceLedger
   private readonly ports: OutboxPorts
@@ -66,8 +60,7 @@ export class Outbox {
     if (!this.isOpen || !this.ports.canReach(batch.child)) return false
     if (this.isEarly(batch, now)) return false
     // A batch larger than the whole window goes alone.
-    const isRelayed = !this.ports.isDirect(batch.child)
-    const before = this.inFlightBytes + (isRelayed ? this.leftBehindBytes : 0)
+    const before = this.inFlightBytes + this.ports.bytesBehind(batch.child)
     if (before > 0 && before + batch.buffer.bytes > this.bytesMax) return false
     return batch.kind !== 'writes' || this.ledger.hasRoom(batch.buffer.calls.length)
   }
@@ -163,24 +156,6 @@ export class Outbox {
       if ((this.loads.get(laneOf({ child, kind }))?.batches ?? 0) > 0) return true
     }
     return false
-  }
-
-  /** The batch went to the child through the coordinator, and goes there again past it. */
-  leaveBehind({ id, messageBytes }: Batch): void {
-    this.leftBehind.set(id, messageBytes)
-    this.leftBehindBytes += messageBytes
-  }
-
-  /** The final answer to a batch that is not in flight has come. */
-  onLateAnswer(id: number): void {
-    this.leftBehindBytes -= this.leftBehind.get(id) ?? 0
-    this.leftBehind.delete(id)
-  }
-
-  /** The connection to the coordinator is gone, and all that it counted. */
-  forgetLeftBehind(): void {
-    this.leftBehind.clear()
-    this.leftBehindBytes = 0
   }
 
   /** The way to these children is gone: hands back what they have not answered, in the order sent. */

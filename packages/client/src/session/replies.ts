@@ -44,10 +44,7 @@ export class Replies {
 
   onReply(reply: Reply): void {
     const batch = this.batchOf(reply.batchId)
-    if (batch === undefined) {
-      if (reply.final) this.ports.outbox.onLateAnswer(reply.batchId)
-      return
-    }
+    if (batch === undefined) return
     try {
       this.readAnswers(batch, reply)
     } catch (error) {
@@ -79,10 +76,7 @@ export class Replies {
 
   onRefused(refused: Refused): void {
     const batch = this.batchOf(refused.batchId)
-    if (batch === undefined) {
-      this.ports.outbox.onLateAnswer(refused.batchId)
-      return
-    }
+    if (batch === undefined) return
     const { code, message } = refused
     const fault: Fault = { code, outcome: outcomeOf(refused.outcome), message }
     for (const call of restOf(batch)) this.onFault(batch, call, fault)

@@ -17,6 +17,7 @@ import type {
 } from '../connection/connection.js'
 import { Connection } from '../connection/connection.js'
 import type { DirectLinkPorts } from '../connection/direct-link.js'
+import type { SentBatch } from '../connection/left-behind.js'
 import type { DirectWays, OpenDirectWays } from '../connection/direct-links.js'
 import { Emitter } from '../events.js'
 import { closedError, endedError, overloadedError, timeoutError } from './call-errors.js'
@@ -98,8 +99,16 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts, Direc
     return this.direct?.isReady(child) === true
   }
 
-  onWayChanged(child: number, error: KvError): void {
-    if (!this.isOver) this.delivery.onWayChanged(child, error)
+  bytesBehind(child: number): number {
+    return this.direct?.bytesBehind(child) ?? 0
+  }
+
+  onWayChanged(child: number, error: KvError): readonly SentBatch[] {
+    return this.isOver ? [] : this.delivery.onWayChanged(child, error)
+  }
+
+  proceed(): void {
+    this.delivery.proceed()
   }
 
   /** Opens the connection, if it is not. */
@@ -108,8 +117,7 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts, Direc
   }
 
   whyOffline(child?: number): KvError | undefined {
-    if (this.offlineError !== undefined || child === undefined) return this.offlineError
-    return this.direct?.whyAwaited(child)
+    return this.offlineError ?? this.direct?.whyAwaited(child)
   }
 
   /** Of a child, or at all. */
@@ -245,6 +253,7 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts, Direc
   }
 
   onMessage(message: NodeMessage): void {
+    this.direct?.onMessage(message)
     switch (message.type) {
       case 'reply':
         this.delivery.onReply(message)
