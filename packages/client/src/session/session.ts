@@ -104,7 +104,7 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts, Direc
   }
 
   onWayChanged(child: number, error: KvError): readonly SentBatch[] {
-    return this.isOver ? [] : this.delivery.onWayChanged(child, error)
+    return this.delivery.onWayChanged(child, error)
   }
 
   proceed(): void {
