@@ -4,7 +4,9 @@
 import { readFileSync } from 'node:fs'
 import { until } from './until.js'
 
-/** Number of threads, counted from the state (proc(5)). */
+/** Counted from the state (proc(5)). */
+const STATE_FIELD = 0
+const PARENT_FIELD = 1
 const THREADS_FIELD = 17
 
 /**
@@ -21,14 +23,18 @@ export function isRunning(pid: number): boolean {
 }
 
 function isZombie(pid: number): boolean {
+  const fields = statOf(pid)
+  if (fields === undefined) return true
+  return 'ZX'.includes(fields[STATE_FIELD] ?? '') && Number(fields[THREADS_FIELD]) <= 1
+}
+
+function statOf(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The command, in parentheses, may hold anything: look behind it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const [state = ''] = fields
-    return 'ZX'.includes(state) && Number(fields[THREADS_FIELD]) <= 1
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   } catch {
-    return true
+    return undefined
   }
 }
 
@@ -42,8 +48,21 @@ export function killNow(pid: number): void {
   }
 }
 
+/** Rejects with who still runs, and in what state the system has them: `D` is stuck in the kernel. */
 export async function untilGone(pids: Iterable<number>, patienceMs?: number): Promise<void> {
   const all = [...pids]
   const areGone = (): boolean => !all.some((pid) => isRunning(pid))
-  await until(`the processes ${all.join(', ')} have ended`, areGone, patienceMs)
+  try {
+    await until(`the processes ${all.join(', ')} have ended`, areGone, patienceMs)
+  } catch (error) {
+    const left = all.filter((pid) => isRunning(pid)).map((pid) => describe(pid))
+    throw new Error(`${(error as Error).message}; ${left.join('; ')}`, { cause: error })
+  }
+}
+
+function describe(pid: number): string {
+  const fields = statOf(pid)
+  if (fields === undefined) return `${pid} runs`
+  const parent = `its parent is ${fields[PARENT_FIELD]}`
+  return `${pid} is in state ${fields[STATE_FIELD]} with ${fields[THREADS_FIELD]} threads, ${parent}`
 }

@@ -5,7 +5,7 @@
 import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { followControl, writeControl } from '../inside/control-file.js'
-import type { Role } from '../inside/role.js'
+import { killNow } from '../../scene/process-table.js'
 
 export type Deed =
   /** kill -9 of the process that passes. */
@@ -24,7 +24,7 @@ export interface Armed {
 export interface Fired {
   readonly point: string
   readonly pid: number
-  /** Of the coordinator: the same, or the one that started it. */
+  /** Of the coordinator: the same, or the one that forked it. */
   readonly coordinator: number
 }
 
@@ -33,13 +33,14 @@ export const FIRED = 'fired.json'
 
 export class Trigger {
   private readonly control: string
-  private readonly role: Role
+  /** Not the parent of now: a child whose coordinator is gone has another, and that is nobody's to kill. */
+  private readonly coordinator: number
   private armed: Armed | undefined
   private passes = 0
 
-  constructor(control: string, role: Role) {
+  constructor(control: string, coordinator: number) {
     this.control = control
-    this.role = role
+    this.coordinator = coordinator
     followControl<Armed>(control, ARMED, (armed) => {
       this.armed = armed
       this.passes = 0
@@ -66,9 +67,9 @@ export class Trigger {
   }
 
   private fire({ point, deed }: Armed): void {
-    const coordinator = this.role === 'child' ? process.ppid : process.pid
+    const { coordinator } = this
     writeControl(this.control, FIRED, { point, pid: process.pid, coordinator } satisfies Fired)
-    if (deed === 'kill-both' && this.role === 'child') process.kill(process.ppid, 'SIGKILL')
+    if (deed === 'kill-both') killNow(coordinator)
     process.kill(process.pid, deed === 'stop' ? 'SIGSTOP' : 'SIGKILL')
   }
 }

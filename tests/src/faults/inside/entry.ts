@@ -9,14 +9,20 @@ import { installFailpoints } from '../failpoints/install.js'
 import { Trigger } from '../failpoints/trigger.js'
 import { installFileLayer, installTopologyFileLayer } from './file-layer.js'
 import { forgetCrashLoops } from './no-crash-loop.js'
-import { roleOfProcess } from './role.js'
+import { type Role, roleOfProcess } from './role.js'
 
 const role = roleOfProcess()
 const { FAULTS_CANARY: canary, FAULTS_CONTROL: control } = process.env
 
+/** A child hears of it by the environment that it is forked with. */
+function coordinatorOf(own: Role): number {
+  if (own === 'coordinator') process.env['FAULTS_COORDINATOR'] = String(process.pid)
+  return Number(process.env['FAULTS_COORDINATOR'])
+}
+
 if (role !== undefined && control !== undefined) {
   const disk = new DiskFaults(control, role)
-  const trigger = new Trigger(control, role)
+  const trigger = new Trigger(control, coordinatorOf(role))
   const intercepting = await installFailpoints(role, trigger)
   // A call that fails never reaches the point after it.
   const interceptors = [intercepting, disk.interceptor]
