@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SeededRandom } from '../../load/seeded-random.js'
 import { NotServing } from '../../scene/node-process.js'
-import { failpointsOf, type Failpoint } from '../failpoints/failpoints.js'
+import { failpointsOf, type Failpoint, type Provocation } from '../failpoints/failpoints.js'
 import { ARMED, FIRED, type Armed, type Deed, type Fired } from '../failpoints/trigger.js'
 import { readControl, removeControl, writeControl } from '../inside/control-file.js'
 import { damageState, hasSnapshot, isTrimmed, lose } from './file-damage.js'
@@ -31,6 +31,10 @@ const STOP_MS_MAX = 1_600
 /** A point that many calls pass is passed within moments; one that few do, at the first pass. */
 const PATIENCES_MS = [6_000, 20_000, 60_000] as const
 const POLL_MS = 5
+/** What is done again when the node is in order and the point was not passed often enough. */
+const REPEATED: readonly Provocation[] = ['child-killed', 'node-ended', 'node-killed']
+/** The node has noticed what was done to it: before, it says that it serves everything. */
+const SEEN_MS = 250
 const STARTS_MAX = 5
 /** Until every copy is in sync, or a log has grown, on a machine that has other work, too. */
 const WHOLE_PATIENCE_MS = 60_000
@@ -93,10 +97,8 @@ export class FailpointWalk {
       await this.prepare(point)
       removeControl(control, FIRED)
       writeControl(control, ARMED, { point: point.name, pass: wanted, deed } satisfies Armed)
-      const provoked = this.provoke(point)
-      // Heard of further down, however early it fails.
-      provoked.catch(() => undefined)
-      fired = await this.untilFired(patienceMs)
+      const { fired: found, provoked } = await this.untilFired(point, patienceMs)
+      fired = found
       if (fired === undefined) removeControl(control, ARMED)
       else if (deed === 'stop') await node.resumeAfter(fired.pid, stopMs)
       else await node.tookItsLife(fired, point.role, deed)
@@ -152,11 +154,38 @@ export class FailpointWalk {
     while (performance.now() < giveUpAt && !node.copies().some(isFit)) await delay(POLL_MS * 10)
   }
 
-  private async untilFired(patienceMs: number): Promise<Fired | undefined> {
+  /** Does what makes the node pass the point, again and again; the last time may not be over yet. */
+  private async untilFired(
+    point: Failpoint,
+    patienceMs: number,
+  ): Promise<{ readonly fired: Fired | undefined; readonly provoked: Promise<void> }> {
     const giveUpAt = performance.now() + patienceMs
+    for (;;) {
+      const provoked = this.provoke(point)
+      // Heard of by who awaits it, however early it fails.
+      provoked.catch(() => undefined)
+      const fired = await this.untilFiredOrIdle(point, provoked, giveUpAt)
+      if (fired !== undefined || performance.now() >= giveUpAt) return { fired, provoked }
+      await provoked
+    }
+  }
+
+  /** Also resolves when the node is in order again without having passed so often as was wanted. */
+  private async untilFiredOrIdle(
+    { provocation }: Failpoint,
+    provoked: Promise<void>,
+    giveUpAt: number,
+  ): Promise<Fired | undefined> {
+    const { control, node } = this.ports
+    let idleAt = Infinity
+    const mayRepeat = (): void => {
+      if (REPEATED.includes(provocation)) idleAt = performance.now() + SEEN_MS
+    }
+    provoked.then(mayRepeat, mayRepeat)
     while (performance.now() < giveUpAt) {
-      const fired = readControl<Fired>(this.ports.control, FIRED)
+      const fired = readControl<Fired>(control, FIRED)
       if (fired !== undefined) return fired
+      if (performance.now() > idleAt && (await node.isServing())) return undefined
       await delay(POLL_MS)
     }
     return undefined
