@@ -5,12 +5,11 @@
 export type Method = (this: unknown, ...args: unknown[]) => unknown
 export type Methods = Record<string, Method>
 
+const BUILT = import.meta.resolve('@kv/node')
+
 /** What a file of the built node exports under this name. */
 export async function exportOf(file: string, name: string): Promise<unknown> {
-  const module = (await import(new URL(file, import.meta.resolve('@kv/node')).href)) as Record<
-    string,
-    unknown
-  >
+  const module = (await import(new URL(file, BUILT).href)) as Record<string, unknown>
   const found = module[name]
   if (found === undefined) throw new Error(`${file} exports no ${name}`)
   return found

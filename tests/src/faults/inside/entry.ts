@@ -3,7 +3,6 @@
  * it: it replaces methods of their classes in this process, to put in a known bug, to end or stop the
  * process at a named point, or to make files fail.
  */
-import { CANARIES } from '../canaries/canaries.js'
 import { DiskFaults } from '../disk/disk-faults.js'
 import { installFailpoints } from '../failpoints/install.js'
 import { Trigger } from '../failpoints/trigger.js'
@@ -33,6 +32,8 @@ if (role !== undefined && control !== undefined) {
   }
 }
 if (role !== undefined && canary !== undefined) {
+  // Each process starts some hundred times: it reads what it needs.
+  const { CANARIES } = await import('../canaries/canaries.js')
   const found = CANARIES[canary]
   if (found === undefined) throw new Error(`there is no canary ${canary}`)
   await (role === 'child' ? found.release() : found.releaseInCoordinator?.())
