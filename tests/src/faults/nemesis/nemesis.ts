@@ -16,9 +16,8 @@ import type { BadNetwork } from './bad-network.js'
 
 /** How long shards may be without a primary before the next fault comes all the same. */
 const PATIENCE_MS = 5_000
-const POLL_MS = 20
-/** Of the shards: they keep the load up, and who opens the others is met at that. */
-const SERVED_PART = 0.75
+/** Each look is a request, and takes its part of the processors. */
+const POLL_MS = 50
 /** Of a node that is scaled. */
 const CHILDREN_MAX = 5
 
@@ -32,7 +31,7 @@ export interface NemesisPorts {
   readonly random: SeededRandom
   /** Which faults may come, and how often. */
   readonly scope: Scope
-  /** A child that serves `shard` has just been killed, alone. */
+  /** A child that serves `shard` has just been killed, alone, while another serves others. */
   readonly onPrimaryKilled: (shard: number) => void
   readonly onFault?: (fault: Fault) => void
   readonly onDamage?: (harm: Harm) => void
@@ -56,8 +55,8 @@ export class Nemesis {
   async run(): Promise<void> {
     const { random, scope, onFault } = this.ports
     while (!this.isEnding) {
-      const { afterMs, isPatient, fault } = nextFault(random, scope)
-      if (isPatient) await this.untilServed()
+      const { afterMs, servedPart, fault } = nextFault(random, scope)
+      await this.untilServed(servedPart)
       await delay(afterMs, undefined, { signal: this.ending.signal }).catch(() => undefined)
       if (this.isEnding) break
       this.ports.node.assertAlive()
@@ -77,11 +76,12 @@ export class Nemesis {
     return this.ending.signal.aborted
   }
 
-  /** Resolves when enough is served again, or when that has taken long enough. */
-  private async untilServed(): Promise<void> {
+  /** Resolves when this part of the shards is served again, or when that has taken long enough. */
+  private async untilServed(part: number): Promise<void> {
+    if (part === 0) return
     const giveUpAt = performance.now() + PATIENCE_MS
     while (!this.isEnding && performance.now() < giveUpAt) {
-      if (await this.ports.node.isServing(SERVED_PART)) return
+      if (await this.ports.node.isServing(part)) return
       await delay(POLL_MS)
     }
   }
@@ -90,7 +90,7 @@ export class Nemesis {
     const { node, network, control, random, scope } = this.ports
     switch (fault.type) {
       case 'kill-children':
-        this.killChildren(fault.count)
+        await this.killChildren(fault.count)
         return
       case 'kill-coordinator':
         await node.killCoordinator()
@@ -179,12 +179,14 @@ export class Nemesis {
     await node.start()
   }
 
-  private killChildren(count: number): void {
+  private async killChildren(count: number): Promise<void> {
     const { node, onPrimaryKilled } = this.ports
     const victims = this.victims(count)
-    const [shard] = count === 1 && victims[0] !== undefined ? node.shardsOf(victims[0]) : []
+    const serving = count === 1 ? await node.servedBy() : new Map<number, number[]>()
     for (const pid of victims) node.kill(pid)
-    if (shard !== undefined) onPrimaryKilled(shard)
+    const [shard] = serving.get(victims[0] ?? 0) ?? []
+    // Where there is nobody to take it over, what is measured is the start of a process.
+    if (shard !== undefined && serving.size > 1) onPrimaryKilled(shard)
   }
 
   /** So many children, or as many as there are. */

@@ -269,19 +269,36 @@ export class NodeUnderFault {
    * say so.
    */
   async isServing(part = 1): Promise<boolean> {
-    if (!this.isRunning || this.url === '') return false
+    const missing = await this.missing()
+    if (missing === undefined) return false
     // As many copies in sync as a write waits for.
     const needed = this.options.minInSync ?? Math.min(2, this.replicationFactor)
     const { shards } = this.stored()
     const waiting = [...shards.keys()].filter((shard) => {
       return (shards[shard]?.inSync?.members.length ?? 1) < needed
     })
+    const down = new Set([...waiting, ...missing])
+    return shards.length - down.size >= part * shards.length
+  }
+
+  /** Which shards each process serves, by its own word: those that serve any. */
+  async servedBy(): Promise<Map<number, number[]>> {
+    const missing = await this.missing()
+    if (missing === undefined) return new Map()
+    const all = this.childPids().map((pid): [number, number[]] => {
+      return [pid, this.shardsOf(pid).filter((shard) => !missing.has(shard))]
+    })
+    return new Map(all.filter(([, shards]) => shards.length > 0))
+  }
+
+  /** `undefined` if it does not say. */
+  private async missing(): Promise<Set<number> | undefined> {
+    if (!this.isRunning || this.url === '') return undefined
     try {
       const { missing } = await readinessOf(this.url, AbortSignal.timeout(READINESS_MS))
-      const down = new Set([...waiting, ...missing.map(({ shard }) => shard)])
-      return shards.length - down.size >= part * shards.length
+      return new Set(missing.map(({ shard }) => shard))
     } catch {
-      return false
+      return undefined
     }
   }
 

@@ -46,8 +46,8 @@ export type Fault =
 export interface Planned {
   /** Since the fault before, or since what it brought about is over. */
   readonly afterMs: number
-  /** Whether it comes only when three quarters of the shards are served again: what is never up is never hit at work. */
-  readonly isPatient: boolean
+  /** It comes only when this part of the shards is served again: what is never up is never hit at work. */
+  readonly servedPart: number
   readonly fault: Fault
 }
 
@@ -141,8 +141,12 @@ function diskEffect(random: SeededRandom): DiskEffect {
   }
 }
 
-/** One fault in so many comes into what the one before has left. */
-const IMPATIENT_ONE_IN = 4
+/**
+ * One fault in four comes into what the one before has left. Two wait for most of the shards: these
+ * keep the load up, and who opens the others is met at that. One waits for all: the last to be opened
+ * are mostly the same, and would never be served.
+ */
+const SERVED_PARTS = [0, 0.75, 0.75, 1] as const
 
 export interface Scope {
   readonly gapMsMax: number
@@ -159,7 +163,7 @@ export function nextFault(
   { gapMsMax, replicas, kinds, scales = false }: Scope,
 ): Planned {
   const afterMs = 50 + random.below(gapMsMax)
-  const isPatient = random.below(IMPATIENT_ONE_IN) !== 0
+  const servedPart = random.pick(SERVED_PARTS)
   const weights = [
     ...WEIGHTS,
     ...(replicas > 1 ? WEIGHTS_OF_COPIES : []),
@@ -168,7 +172,7 @@ export function nextFault(
   const total = weights.reduce((sum, [weight]) => sum + weight, 0)
   for (;;) {
     const fault = faultAt(weights, random, random.below(total))
-    if (kinds === undefined || kinds.includes(fault.type)) return { afterMs, isPatient, fault }
+    if (kinds === undefined || kinds.includes(fault.type)) return { afterMs, servedPart, fault }
   }
 }
 
