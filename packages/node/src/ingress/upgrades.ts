@@ -12,13 +12,20 @@ import { WebSocketPort } from './websocket.js'
 
 export function takeUpgrades(server: Server, relay: Relay, origins: OriginRules): void {
   const sockets = new WebSocketPort()
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Until the WebSocket takes over nobody else listens, and an unheard error ends the process.
-    socket.on('error', () => socket.destroy())
+  const answer = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (pathOf(request) !== '/') turnAway(socket, 404)
     else if (!isOriginAllowed(request.headers, origins)) turnAway(socket, 403)
     else if (!relay.hasRoom) turnAway(socket, 503)
     else sockets.upgrade(request, socket, head, (client) => relay.accept(client))
+  }
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Until the WebSocket takes over nobody else listens, and an unheard error ends the process.
+    socket.on('error', () => socket.destroy())
+    if (sockets.isLoaded) answer(request, socket, head)
+    else {
+      const failed = (): void => turnAway(socket, 503)
+      sockets.load().then(() => answer(request, socket, head), failed)
+    }
   })
 }
 

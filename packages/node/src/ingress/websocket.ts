@@ -9,8 +9,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CLOSE_CODES, HELLO_BYTES_MAX, MESSAGE_BYTES_MAX } from '@kv/protocol'
-import { WebSocketServer } from 'ws'
-import type { ServerOptions, WebSocket } from 'ws'
+import type { ServerOptions, WebSocket, WebSocketServer } from 'ws'
 
 const FRAGMENTS_MAX = 64
 const BUFFERED_CHUNKS_MAX = 1_024
@@ -60,17 +59,34 @@ export interface ClientListener {
   onClose(): void
 }
 
+/**
+ * `ws` is loaded when the first client comes: with what it loads in turn it takes a fifth of the
+ * processor time in which a process starts, and until a child has, nobody serves what it is to serve.
+ */
 export class WebSocketPort {
-  private readonly server = new WebSocketServer(SERVER_OPTIONS)
+  private server: WebSocketServer | undefined
+  private loading: Promise<void> | undefined
 
-  /** Answers an upgrade request; `accept` gets the socket if it was a proper one. */
+  /** Whether upgrade requests can be answered at once; else they wait for `load`. */
+  get isLoaded(): boolean {
+    return this.server !== undefined
+  }
+
+  load(): Promise<void> {
+    this.loading ??= import('ws').then(({ WebSocketServer: Server }) => {
+      this.server = new Server(SERVER_OPTIONS)
+    })
+    return this.loading
+  }
+
+  /** Answers an upgrade request, once loaded; `accept` gets the socket if it was a proper one. */
   upgrade(
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
     accept: (client: ClientSocket) => ClientListener,
   ): void {
-    this.server.handleUpgrade(request, socket, head, (webSocket) => {
+    this.server?.handleUpgrade(request, socket, head, (webSocket) => {
       // What `node:http` hands over at an upgrade is always the network socket.
       join(webSocket, socket as Socket, accept)
     })
