@@ -16,7 +16,7 @@ const FAILPOINTS_TIMEOUT_MS = 600_000
  * Some of the places that any load or any restart passes, each with the restart of a process, or of
  * all. `--failpoints 1` walks through all of them, which takes its time.
  */
-const FAILPOINTS_AT_HAND = 'journal.write,topology'
+const FAILPOINTS_AT_HAND = 'journal.write,open,topology'
 
 async function faults(args: string): Promise<{ code: number | null; output: string }> {
   const child = spawn(process.execPath, [PROGRAM, ...args.split(' ')], {

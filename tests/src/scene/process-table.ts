@@ -22,6 +22,11 @@ export function isRunning(pid: number): boolean {
   return process.platform !== 'linux' || !isZombie(pid)
 }
 
+/** Whether it stands still by a signal. Where the system does not tell it is taken for so. */
+export function isStopped(pid: number): boolean {
+  return process.platform !== 'linux' || statOf(pid)?.[STATE_FIELD] === 'T'
+}
+
 function isZombie(pid: number): boolean {
   const fields = statOf(pid)
   if (fields === undefined) return true

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { SeededRandom } from '../../load/seeded-random.js'
 import type { ServeOptions } from '../../scene/node-process.js'
 import { NodeProcess } from '../../scene/node-process.js'
-import { isRunning, killNow, untilGone } from '../../scene/process-table.js'
+import { isRunning, isStopped, killNow, untilGone } from '../../scene/process-table.js'
 import { until } from '../../scene/until.js'
 import { readinessOf } from '../../scene/readiness.js'
 import type { Deed, Fired } from '../failpoints/trigger.js'
@@ -232,10 +232,12 @@ export class NodeUnderFault {
     this.resume(pid)
   }
 
-  /** Lets a process go on that has stopped itself. */
+  /** Lets a process go on that stops itself, and has said so a moment before. */
   async resumeAfter(pid: number, ms: number): Promise<void> {
     this.counts.stops += 1
     this.stopped.add(pid)
+    // One that is told to go on too soon would then stop for ever.
+    await until(`${pid} stands still`, () => isStopped(pid) || !isRunning(pid), GONE_PATIENCE_MS)
     await delay(ms)
     this.resume(pid)
   }
