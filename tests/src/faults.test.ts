@@ -72,7 +72,7 @@ describe('under faults', () => {
     'a known bug is found: the proof can fail',
     async () => {
       const { code, output } = await faults(
-        '--seconds 60 --round 10 --gap 400 --canary journal-not-redone',
+        '--seconds 60 --round 5 --gap 400 --canary journal-not-redone',
       )
       // Not merely as a run that could not be finished.
       expect(output).toMatch(/linearizability violations +[1-9]/)

@@ -324,7 +324,9 @@ export class NodeUnderFault {
     const { node } = this
     if (node === undefined || node.hasEnded) return
     const pids = this.childPids()
-    await Promise.race([node.terminate(), delay(GONE_PATIENCE_MS)])
+    // Once it has ended, nobody waits for the rest of that time: not the end of a run either.
+    const patience = delay(GONE_PATIENCE_MS, undefined, { ref: false })
+    await Promise.race([node.terminate(), patience])
     for (const pid of [node.pid, ...pids]) if (isRunning(pid)) killNow(pid)
     await untilGone([node.pid, ...pids], GONE_PATIENCE_MS)
     this.formerLogs += node.log

@@ -31,7 +31,10 @@ export interface Report {
     readonly notApplied: number
     readonly failures: Readonly<Record<string, number>>
   }
-  /** From the kill -9 of a child until a write of a shard of it is acknowledged. */
+  /**
+   * From the kill -9 of a child until a write of a shard of it is acknowledged: where another child served
+   * others, and no other fault came before.
+   */
   readonly withoutPrimaryMs: {
     readonly count: number
     readonly median: number
@@ -142,7 +145,7 @@ function figureRows(figures: Figures, { pingTimeoutMs }: RunSettings): [string, 
 
 function withoutPrimary({ count, median, p99 }: Report['withoutPrimaryMs']): string {
   if (count === 0) return 'not measured'
-  return `median ${median.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms, of ${count} kills of one child`
+  return `median ${median.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms, of ${count} kills of one child while another served`
 }
 
 function shown(kind: string, found: readonly string[]): string[] {
