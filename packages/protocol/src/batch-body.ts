@@ -93,6 +93,7 @@ function writeHead(writer: WireWriter, head: BatchHead, callCount: number): void
 export class BatchBody {
   readonly kind: BatchHead['kind']
   readonly callCount: number
+  readonly byteCount: number
   readonly lowWater: number
   /** Whether all calls are reads, in a batch of their own. */
   readonly isOfReads: boolean
@@ -102,6 +103,7 @@ export class BatchBody {
   private position = 0
 
   constructor(bytes: Uint8Array) {
+    this.byteCount = bytes.length
     const reads = bytes[1] === BODY_TAGS.reads || bytes[1] === BODY_TAGS.replicaReads
     // Keys of reads are not kept; those of writes live on in the overlay.
     this.reader = new WireReader(bytes, { shareText: reads })

@@ -10,9 +10,11 @@ import type { ReadableCopy } from '../shard/committed-reads.js'
 import type { Shard } from '../shard/shard.js'
 import { BatchAnswers } from './batch-answers.js'
 import { Connection } from './connection.js'
+import type { FairTurns } from './fair-turns.js'
 import { ReadLane } from './read-lane.js'
 import { failureMessage } from './reply.js'
 import { ReplyGate } from './reply-gate.js'
+import type { WatchTotals } from './watch-lane.js'
 import { WatchLane } from './watch-lane.js'
 import type { Ways } from './ways.js'
 import type { WriteBatch } from './write-intake.js'
@@ -34,9 +36,14 @@ export interface ClientsPorts {
   /** The copy that may answer a read of such a batch. */
   copyFor(call: Call, kind: Body['kind']): ReadableCopy | undefined
   primary(shard: number): Shard | undefined
+  /** How many connections a client has: who has none writes nothing any more. */
+  onJoin(clientId: number): void
+  onLeave(clientId: number): void
   takeWrites(batch: WriteBatch): void
-  /** Shared by all links. */
+  /** Shared by all links, as what follows. */
   readonly ways: Ways
+  readonly reads: FairTurns<ReadLane>
+  readonly watched: WatchTotals
 }
 
 export class Clients {
@@ -86,6 +93,7 @@ export class Clients {
   private openConnection(id: number, clientId: number): void {
     const connection = new Connection(id, clientId)
     const reads = new ReadLane(connection, {
+      turns: this.ports.reads,
       copyFor: (call, kind) => this.ports.copyFor(call, kind),
       now: () => this.ports.now(),
       send: (to, batchId, final, message) => {
@@ -96,13 +104,16 @@ export class Clients {
       },
     })
     this.clients.set(id, { connection, reads, watches: undefined })
+    this.ports.onJoin(clientId)
   }
 
   private closeConnection(id: number): void {
     const client = this.clients.get(id)
-    client?.connection.close()
-    client?.watches?.close()
+    if (client === undefined) return
     this.clients.delete(id)
+    client.connection.close()
+    client.watches?.close()
+    this.ports.onLeave(client.connection.clientId)
   }
 
   private onWatching(frame: Extract<LinkRequest, { type: 'watch' | 'credit' | 'unwatch' }>): void {
@@ -119,9 +130,10 @@ export class Clients {
   }
 
   private newWatchLane(connection: Connection): WatchLane {
-    const { childId: child, shardCount } = this.ports
+    const { childId: child, shardCount, watched: totals } = this.ports
     const lane = new WatchLane(connection, {
       child,
+      totals,
       shardCount,
       shard: (id) => this.ports.primary(id),
       send: (message) => {

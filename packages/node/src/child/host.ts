@@ -14,7 +14,9 @@ import type { Shard } from '../shard/shard.js'
 import { CommitFailed } from '../shard/state/commit-failure.js'
 import { Clients } from './clients.js'
 import { CommitRounds } from './commit-rounds.js'
+import { FairTurns } from './fair-turns.js'
 import { OverlayBudget } from './overlay-budget.js'
+import type { ReadLane } from './read-lane.js'
 import { Replicas } from './replicas.js'
 import { ReplicationDialer } from './replication-dialer.js'
 import { ReplicationServer } from './replication-server.js'
@@ -22,6 +24,8 @@ import { Ways } from './ways.js'
 import { WriteIntake } from './write-intake.js'
 
 const TICK_MS = 100
+/** How soon writes that wait for the logs are taken when there is room again. */
+const LOG_POLL_MS = 1
 /** Watches hear how far quiet shards have come, twice a second. */
 const PROGRESS_TICKS = 5
 /** How long the backups of a child that ends wait for the primaries they follow to be closed. */
@@ -46,11 +50,18 @@ export class Host {
   /** By link. */
   private readonly clients: Clients[] = []
   private readonly ways = new Ways()
+  private readonly watched = { feeds: 0, keys: 0 }
   private readonly budget: OverlayBudget
   private readonly rounds: CommitRounds
   private readonly writes: WriteIntake
+  private readonly reads = new FairTurns<ReadLane>({
+    work: (lane) => {
+      lane.onTurn()
+    },
+  })
   private readonly ticking: NodeJS.Timeout
   private closing: Promise<void> | undefined
+  private polling: NodeJS.Timeout | undefined
   private ticks = 0
 
   constructor(ports: HostPorts) {
@@ -152,13 +163,33 @@ export class Host {
       copyFor: (call, kind) => this.copyFor(call, kind),
       primary: (shard) => this.replicas.primary(shard),
       ways: this.ways,
+      reads: this.reads,
+      watched: this.watched,
+      onJoin: (clientId) => {
+        this.writes.join(clientId)
+      },
+      onLeave: (clientId) => {
+        this.writes.leave(clientId)
+      },
       takeWrites: (batch) => {
         this.writes.take(batch)
         this.budget.onWrites()
+        this.pollLogs()
       },
     })
     this.clients.push(clients)
     return clients
+  }
+
+  /** Logs do not say when they have room; there is none only while there is more than they take. */
+  private pollLogs(): void {
+    if (this.polling !== undefined || !this.writes.isWaiting) return
+    this.polling = setTimeout(() => {
+      this.polling = undefined
+      this.writes.goOn()
+      this.budget.onWrites()
+      this.pollLogs()
+    }, LOG_POLL_MS)
   }
 
   /** Everything that came with one turn has been taken. */
@@ -232,6 +263,7 @@ export class Host {
     await this.dialer.drain(PRIMARIES_PATIENCE_MS)
     await this.replicas.closeAll()
     clearInterval(this.ticking)
+    clearTimeout(this.polling)
     this.server.close()
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { OverlayBudget } from './overlay-budget.js'
+import { LOG_BACKLOG_BYTES_MAX, OverlayBudget } from './overlay-budget.js'
 
 const MEBIBYTE = 1_048_576
 
@@ -7,6 +7,7 @@ const MEBIBYTE = 1_048_576
 class ShardWithOverlay {
   readonly id: number
   applicableBytes: number
+  logBacklogBytes = 0
   attempts = 0
   private ending: { resolve: () => void; reject: (error: Error) => void } | undefined
 
@@ -65,6 +66,22 @@ function start(...bytes: readonly number[]) {
   const applying = (): number[] => shards.filter((each) => each.isApplying).map(({ id }) => id)
   return { shards, clock, events, budget, applying }
 }
+
+describe('overlay budget: room for writes (P7)', () => {
+  test('more before the logs than they take at a time → none until some is durable', () => {
+    const { budget, shards } = start(1, 1)
+    expect(budget.hasRoom).toBe(true)
+    for (const shard of shards) shard.logBacklogBytes = LOG_BACKLOG_BYTES_MAX / 2
+    expect(budget.hasRoom).toBe(false)
+    shards[0]!.logBacklogBytes -= 1
+    expect(budget.hasRoom).toBe(true)
+  })
+
+  test('as much as the budget in all overlays → none', () => {
+    expect(start(32 * MEBIBYTE, 32 * MEBIBYTE).budget.hasRoom).toBe(false)
+    expect(start(32 * MEBIBYTE, 32 * MEBIBYTE - 1).budget.hasRoom).toBe(true)
+  })
+})
 
 describe('overlay budget: when to apply (P7)', () => {
   test('below half of the budget, writes coming → not yet', () => {

@@ -10,6 +10,11 @@
 const SHARD_BYTES_MAX = 16 * 1_048_576
 /** Applying begins at this part of the budget, so that writers need not wait for its end. */
 const START_PART = 0.5
+/**
+ * What the logs of a child may have before them: enough for the largest writes that a disk takes at a
+ * time, and little enough that a write which comes next is not behind seconds of others.
+ */
+export const LOG_BACKLOG_BYTES_MAX = 1_048_576
 const QUIET_MS = 1_000
 const RETRY_MS = 1_000
 
@@ -19,6 +24,8 @@ export interface AppliedLater {
   readonly id: number
   /** Memory that lives on until it is applied, or durable. */
   readonly overlayBytes: number
+  /** Taken, and not durable yet; 0 while the log does not get on. A primary has some. */
+  readonly logBacklogBytes?: number
   /** What the next `apply` would take along. */
   readonly applicableBytes: number
   readonly isApplied: boolean
@@ -47,7 +54,13 @@ export class OverlayBudget {
 
   /** Whether writes may be taken. */
   get hasRoom(): boolean {
-    return this.bytes() < this.ports.bytesMax
+    let bytes = 0
+    let backlogBytes = 0
+    for (const each of this.ports.overlays()) {
+      bytes += each.overlayBytes
+      backlogBytes += each.logBacklogBytes ?? 0
+    }
+    return bytes < this.ports.bytesMax && backlogBytes < LOG_BACKLOG_BYTES_MAX
   }
 
   /** Why applying does not get on, while it does not. */

@@ -2,6 +2,7 @@ import type { ReadCall } from '@kv/protocol'
 import { BatchBody, KvError } from '@kv/protocol'
 import { describe, expect, test } from 'vitest'
 import { Connection, UNREAD_BYTES_MAX } from './connection.js'
+import { FairTurns } from './fair-turns.js'
 import { ReadLane } from './read-lane.js'
 import type { ReadReply } from './testing/batches.js'
 import { bodyOf, cutBody, gather, readReply, reads, readsBody } from './testing/batches.js'
@@ -21,7 +22,13 @@ function start(options: { readonly isServed?: boolean; readonly isBackup?: boole
   const clock = { nowMs: 1_000 }
   const messages: { batchId: number; bytes: number; message: Uint8Array }[] = []
   const errors: { batchId: number; error: unknown }[] = []
+  const turns = new FairTurns<ReadLane>({
+    work: (next) => {
+      next.onTurn()
+    },
+  })
   const lane = new ReadLane(connection, {
+    turns,
     copyFor: (_call, kind) =>
       isServed && (!isBackup || kind === 'replicaReads') ? shard.asShard : undefined,
     now: () => clock.nowMs,

@@ -13,7 +13,14 @@ import { setCall } from '../shard/testing/calls.js'
 import { inDirectory } from '../shard/testing/directory.js'
 import { ShardUnderTest } from '../shard/testing/shard-under-test.js'
 import { Connection } from './connection.js'
-import { WatchLane } from './watch-lane.js'
+import type { WatchTotals } from './watch-lane.js'
+import {
+  CHILD_FEEDS_MAX,
+  CHILD_WATCHED_KEYS_MAX,
+  FEEDS_MAX,
+  WATCHED_KEYS_MAX,
+  WatchLane,
+} from './watch-lane.js'
 
 const HERE = 5
 const ELSEWHERE = 3
@@ -26,10 +33,11 @@ class LaneUnderTest {
   readonly lane: WatchLane
   readonly under: ShardUnderTest
 
-  constructor(under: ShardUnderTest) {
+  constructor(under: ShardUnderTest, totals: WatchTotals = { feeds: 0, keys: 0 }) {
     this.under = under
     this.lane = new WatchLane(new Connection(1, 11), {
       child: 1,
+      totals,
       shardCount: 16,
       shard: (id) => (id === HERE ? under.shard : undefined),
       send: (bytes) => {
@@ -69,10 +77,13 @@ function inShort(event: WireEvent): string {
   return `${event.type} ${event.shard}${about}`
 }
 
-async function withLane(use: (lane: LaneUnderTest) => Promise<void>): Promise<void> {
+async function withLane(
+  use: (lane: LaneUnderTest) => Promise<void>,
+  totals?: WatchTotals,
+): Promise<void> {
   await inDirectory(async (directory) => {
     const under = await ShardUnderTest.open({ directory, create: true, shard: HERE })
-    const lane = new LaneUnderTest(under)
+    const lane = new LaneUnderTest(under, totals)
     try {
       await use(lane)
     } finally {
@@ -133,4 +144,23 @@ test('no room for the last change before the shard is closed → detached, and t
     await untilTold(lane, [`set ${HERE} a`, `detached ${HERE}`, `gone ${HERE}`])
     expect(lane.isWatched).toBe(false)
   })
+})
+
+test('P7: a child with as many watches as it takes → OVERLOADED, the others go on; room comes back', async () => {
+  const totals = { feeds: CHILD_FEEDS_MAX - 2, keys: 0 }
+  await withLane(async (lane) => {
+    lane.watch(1, [{ shard: HERE, ...FROM_NOW }], 1_000)
+    await untilTold(lane, [`attached ${HERE}`])
+    lane.watch(2, [{ shard: HERE, ...FROM_NOW }], 1_000)
+    await untilTold(lane, ['failed 0'])
+    await lane.under.send([setCall('a', 'x')])
+    await untilTold(lane, [`set ${HERE} a`])
+    expect(totals.feeds).toBe(CHILD_FEEDS_MAX - 1)
+  }, totals)
+  expect(totals).toEqual({ feeds: CHILD_FEEDS_MAX - 2, keys: 0 })
+})
+
+test('P7: what one connection may watch → a part of what a child takes', () => {
+  expect(FEEDS_MAX).toBeLessThan(CHILD_FEEDS_MAX)
+  expect(WATCHED_KEYS_MAX).toBeLessThan(CHILD_WATCHED_KEYS_MAX)
 })

@@ -34,8 +34,19 @@ export const WATCHED_KEYS_MAX = 65_536
 /** Feeds of one connection: a watch has one for each of its shards here. */
 export const FEEDS_MAX = 262_144
 
+/** Feeds of all connections of a child, and keys that their watches list. */
+export const CHILD_FEEDS_MAX = 1_048_576
+export const CHILD_WATCHED_KEYS_MAX = 1_048_576
+
+/** What all connections of a child watch together. */
+export interface WatchTotals {
+  feeds: number
+  keys: number
+}
+
 export interface WatchLanePorts {
   readonly child: number
+  readonly totals: WatchTotals
   readonly shardCount: number
   shard(id: number): Pick<Shard, 'epoch' | 'watchers'> | undefined
   send(message: Uint8Array): void
@@ -126,23 +137,16 @@ export class WatchLane implements SubscriptionNews {
       return
     }
     this.lastId = id
-    if (
-      this.subscriptions.size >= WATCHES_MAX ||
-      this.keyCount + keyCount > WATCHED_KEYS_MAX ||
-      this.feedCount + starts.length > FEEDS_MAX
-    ) {
-      this.refuse(
-        id,
-        'OVERLOADED',
-        `a connection has at most ${WATCHES_MAX} watches, ${WATCHED_KEYS_MAX} keys in them and ` +
-          `${FEEDS_MAX} shards: watch prefixes, or use another client`,
-      )
+    const reason = this.whyNoMore(keyCount, starts.length)
+    if (reason !== undefined) {
+      this.refuse(id, 'OVERLOADED', reason)
       return
     }
     const subscription = new Subscription(id, keyCount, this)
     subscription.grant(credit)
     this.subscriptions.set(id, subscription)
     this.keyCount += keyCount
+    this.ports.totals.keys += keyCount
     const { shardCount } = this.ports
     const begun = starts.map((start) => {
       const shard = this.ports.shard(start.shard)
@@ -154,12 +158,32 @@ export class WatchLane implements SubscriptionNews {
       return { start, watched, watchers }
     })
     this.feedCount += begun.length
+    this.ports.totals.feeds += begun.length
     // A subscription is forgotten with its last feed, and a feed may be over at once: all of them
     // are there before the first begins, or the rest would never hear of credit or of the end.
     for (const { start, watched, watchers } of begun) {
       if (watchers === undefined) this.onGone(subscription, watched)
       else watchers.open(watched.feed, start)
     }
+  }
+
+  /** A connection gets no more than is left for others: who watches little finds room. */
+  private whyNoMore(keys: number, feeds: number): string | undefined {
+    const { totals } = this.ports
+    if (
+      this.subscriptions.size >= WATCHES_MAX ||
+      this.keyCount + keys > WATCHED_KEYS_MAX ||
+      this.feedCount + feeds > FEEDS_MAX
+    ) {
+      return (
+        `a connection has at most ${WATCHES_MAX} watches, ${WATCHED_KEYS_MAX} keys in them and ` +
+        `${FEEDS_MAX} shards: watch prefixes, or use another client`
+      )
+    }
+    const isTooMuch =
+      this.feedCount + feeds > CHILD_FEEDS_MAX - totals.feeds ||
+      this.keyCount + keys > CHILD_WATCHED_KEYS_MAX - totals.keys
+    return isTooMuch ? 'the child has as many watches as it takes: watch prefixes' : undefined
   }
 
   private refuse(id: number, code: ErrorCode, message: string): void {
@@ -183,6 +207,7 @@ export class WatchLane implements SubscriptionNews {
   private forget(subscription: Subscription, feed: WatchFeed): void {
     if (!subscription.feeds.delete(feed.feed)) return
     this.feedCount -= 1
+    this.ports.totals.feeds -= 1
     this.parked.delete(feed)
     this.detach(feed)
   }
@@ -190,6 +215,7 @@ export class WatchLane implements SubscriptionNews {
   private maybeForget(subscription: Subscription): void {
     if (subscription.feeds.size > 0 || !this.subscriptions.delete(subscription.id)) return
     this.keyCount -= subscription.keyCount
+    this.ports.totals.keys -= subscription.keyCount
   }
 
   private detach(feed: WatchFeed): boolean {

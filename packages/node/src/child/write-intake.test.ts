@@ -28,13 +28,14 @@ function start() {
     valueBytesMax: 1_000,
     shardCount: 16,
   })
+  for (const clientId of [2, 3, 4]) intake.join(clientId)
   /** Takes a batch; the result tells its answers so far. */
-  const take = (body: BatchBody, deadlineMs = 2_000): (() => unknown[]) => {
+  const take = (body: BatchBody, deadlineMs = 2_000, clientId = 2): (() => unknown[]) => {
     const answers = new BatchAnswers(1, body.callCount, () => undefined)
     const onProtocolError = (error: unknown): void => void errors.push(error)
     intake.take({
       body,
-      clientId: 2,
+      clientId,
       topologyVersion: 1,
       answers,
       deadlineMs,
@@ -131,6 +132,41 @@ describe('write intake: the overlay is at its limit (P7)', () => {
     intake.resume()
     expect(shard.asked).toEqual(['1 set b'])
     expect(late()).toEqual([1])
+  })
+})
+
+describe('write intake: several clients (P7)', () => {
+  test('one with a lot waiting → another one with little comes next, each in its own order', () => {
+    const { shard, room, take, intake } = start()
+    room.isThere = false
+    const keys = Array.from({ length: 100 }, (_, index) => `${index}`)
+    for (const some of ['a', 'b', 'c']) take(writes(keys.map((key) => set(`${some}${key}`))))
+    take(writes([set('little')]), 2_000, 3)
+    take(writes([set('more')], 2), 2_000, 3)
+    room.isThere = true
+    intake.resume()
+    const at = (name: string): number => shard.asked.indexOf(name)
+    expect(shard.asked).toHaveLength(302)
+    expect(at('1 set little')).toBeLessThan(at('1 set b0'))
+    expect(at('1 set little')).toBeLessThan(at('2 set more'))
+    expect(at('1 set b0')).toBeLessThan(at('1 set c0'))
+  })
+
+  test('P4: a client is gone by one way → what waits keeps its order; by all → it is dropped', () => {
+    const { shard, room, take, intake } = start()
+    room.isThere = false
+    intake.join(3)
+    take(writes([set('a')]), 2_000, 3)
+    intake.leave(3)
+    take(writes([set('b')], 2), 2_000, 3)
+    take(writes([set('dropped')]), 2_000, 4)
+    intake.leave(4)
+    intake.join(4)
+    take(writes([set('again')]), 2_000, 4)
+    room.isThere = true
+    intake.resume()
+    expect(shard.asked.toSorted()).toEqual(['1 set a', '1 set again', '2 set b'])
+    expect(shard.asked.indexOf('1 set a')).toBeLessThan(shard.asked.indexOf('2 set b'))
   })
 })
 

@@ -1,9 +1,10 @@
 /**
- * Takes write batches in the order they came and hands their calls to the shards.
+ * Takes write batches and hands their calls to the shards.
  *
- * One queue for all connections: while the overlay is at its limit everybody's writes wait here,
- * in order, and nothing is judged early. What waits is bounded by what the coordinator lets a
- * child have unanswered.
+ * While the overlay is at its limit, or the logs have as much before them as they write at a time,
+ * everybody's writes wait here, and nothing is judged early. Each client's wait in the order they
+ * came, by whichever of its ways; whose is next is decided fairly (`fair-turns.ts`). What waits is bounded
+ * by what the coordinator lets a child have unanswered.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { BatchBody, Call } from '@kv/protocol'
@@ -14,6 +15,7 @@ import type { Origin } from '../shard/sequencer/sequencer.js'
 import type { Shard } from '../shard/shard.js'
 import type { BatchAnswers } from './batch-answers.js'
 import { refusalOf } from './call-refusal.js'
+import { CALL_COST, FairTurns, Share } from './fair-turns.js'
 
 const SLICE_CALLS = 2_048
 
@@ -33,7 +35,7 @@ export interface WriteIntakePorts {
   /** The shard of the call, if it may be written to by clients that know this topology. */
   shardFor(call: Call, topologyVersion: number): Shard | undefined
   now(): number
-  /** Whether the overlay can take more. */
+  /** Whether the overlay and the logs can take more. */
   hasRoom(): boolean
   /** Why it will not have room soon, if that is so. */
   refusal(): Error | undefined
@@ -41,26 +43,76 @@ export interface WriteIntakePorts {
   readonly shardCount: number
 }
 
+/** A client that is connected, by how many ways. */
+interface Writer {
+  readonly share: Share<WriteBatch>
+  ways: number
+}
+
 export class WriteIntake {
   private readonly ports: WriteIntakePorts
-  private readonly waiting: WriteBatch[] = []
+  private readonly turns: FairTurns<WriteBatch>
+  private readonly writers = new Map<number, Writer>()
   private readonly touched = new Set<Shard>()
+  /** A batch is worked off in slices; all others wait behind it. */
   private isWorking = false
 
   constructor(ports: WriteIntakePorts) {
     this.ports = ports
+    this.turns = new FairTurns({
+      work: (batch) => {
+        this.work(batch)
+      },
+      isBlocked: () => this.isWorking || !ports.hasRoom(),
+      onTurnEnd: () => {
+        this.flush()
+      },
+    })
   }
 
-  /** `flush` must follow in the same turn. */
+  get isWaiting(): boolean {
+    return this.turns.isWaiting
+  }
+
+  /** The client has connected, by one more way. */
+  join(clientId: number): void {
+    const writer = this.writers.get(clientId)
+    if (writer === undefined) this.writers.set(clientId, { share: new Share(), ways: 1 })
+    else writer.ways += 1
+  }
+
+  /**
+   * A connection of the client is over. After its last one what waits is dropped: when the client comes
+   * again it sends that again, and what it sends then must not be overtaken.
+   */
+  leave(clientId: number): void {
+    const writer = this.writers.get(clientId)
+    if (writer === undefined) return
+    writer.ways -= 1
+    if (writer.ways > 0) return
+    this.writers.delete(clientId)
+    this.turns.forget(writer.share)
+  }
+
+  /** Of a client that has joined. `flush` must follow in the same turn. */
   take(batch: WriteBatch): void {
-    this.waiting.push(batch)
-    if (!this.isWorking) this.work()
+    const writer = this.writers.get(batch.clientId)
+    if (writer === undefined) return
+    this.turns.ask(writer.share, batch)
+    if (this.turns.isWaiting) this.refuseSome()
+  }
+
+  /** Goes on if there is room. */
+  goOn(): void {
+    this.turns.goOn()
+    this.flush()
   }
 
   /** Goes on after room was made, or after it became clear that none will be. */
   resume(): void {
-    if (this.isWorking) return
-    this.work()
+    if (!this.turns.isWaiting) return
+    this.refuseSome()
+    this.turns.goOn()
     this.flush()
   }
 
@@ -70,42 +122,33 @@ export class WriteIntake {
     this.touched.clear()
   }
 
-  /** Works off batches while they need no waiting in between. */
-  private work(): void {
-    for (let batch = this.admit(); batch !== undefined; batch = this.admit()) {
-      if (batch.body.callCount > SLICE_CALLS) {
-        this.isWorking = true
-        void this.workInSlices(batch, 0)
-        return
-      }
-      if (!this.submitAll(batch)) return
-    }
+  private work(batch: WriteBatch): void {
+    const writer = this.writers.get(batch.clientId)
+    if (writer === undefined) return
+    this.turns.charge(writer.share, batch.body.byteCount + batch.body.callCount * CALL_COST)
+    if (this.ports.now() >= batch.deadlineMs) refuse(batch, tooLate())
+    else if (batch.body.callCount > SLICE_CALLS) {
+      this.isWorking = true
+      void this.workInSlices(batch, 0)
+    } else this.submitAll(batch)
   }
 
-  private admit(): WriteBatch | undefined {
-    const batch = this.waiting[0]
-    if (batch === undefined) return undefined
-    if (this.ports.now() >= batch.deadlineMs) {
-      this.refuseNext(fault('TIMEOUT', 'the write waited for the disk too long', 'not-applied'))
-      return this.admit()
-    }
-    if (this.ports.hasRoom()) return this.waiting.shift()
+  /** What waits for room and would wait in vain is answered. */
+  private refuseSome(): void {
+    if (this.isWorking || this.ports.hasRoom()) return
+    const nowMs = this.ports.now()
     const refusal = this.ports.refusal()
-    if (refusal === undefined) return undefined
-    const why = `the state can't take more writes (${refusal.message}): free space, then try again`
-    this.refuseNext(fault('NO_SPACE', why))
-    return this.admit()
+    const why = `the state can't take more writes (${refusal?.message}): free space, then try again`
+    this.turns.withdraw((batch) => {
+      const isLate = nowMs >= batch.deadlineMs
+      if (isLate || refusal !== undefined)
+        refuse(batch, isLate ? tooLate() : fault('NO_SPACE', why))
+      return isLate || refusal !== undefined
+    })
   }
 
-  private refuseNext(answer: Answer): void {
-    const batch = this.waiting.shift() as WriteBatch
-    for (let position = 0; position < batch.body.callCount; position += 1) {
-      batch.answers.answer(position, answer)
-    }
-  }
-
-  /** Returns false if the batch has to go on in later turns; others then wait behind it. */
-  private submitAll(batch: WriteBatch): boolean {
+  /** A batch that has to go on in later turns lets others wait behind it. */
+  private submitAll(batch: WriteBatch): void {
     const origin = this.originOf(batch)
     try {
       for (let position = 0; position < batch.body.callCount; position += 1) {
@@ -113,14 +156,13 @@ export class WriteIntake {
         if (needsOrder(call, batch, this.ports)) {
           this.isWorking = true
           void this.workInSlices(batch, position, call)
-          return false
+          return
         }
         this.submit(call, position, batch, origin)
       }
     } catch (error) {
       batch.onProtocolError(error)
     }
-    return true
   }
 
   private async workInSlices(batch: WriteBatch, start: number, first?: Call): Promise<void> {
@@ -141,6 +183,7 @@ export class WriteIntake {
       batch.onProtocolError(error)
     }
     this.isWorking = false
+    this.flush()
     this.resume()
   }
 
@@ -174,6 +217,16 @@ export class WriteIntake {
     this.touched.add(shard)
     submitTo(shard, call, origin)
   }
+}
+
+function refuse(batch: WriteBatch, answer: Answer): void {
+  for (let position = 0; position < batch.body.callCount; position += 1) {
+    batch.answers.answer(position, answer)
+  }
+}
+
+function tooLate(): Answer {
+  return fault('TIMEOUT', 'the write waited for the disk too long', 'not-applied')
 }
 
 function submitTo(shard: Shard, call: Call, origin: Origin): void {

@@ -192,6 +192,10 @@ export class Shard {
     return this.replica.overlay.bytes + this.sequencer.pendingBytes
   }
 
+  get logBacklogBytes(): number {
+    return this.sequencer.backlogBytes
+  }
+
   /** Time of the newest frame, in epoch milliseconds. */
   get recordTimeMs(): number {
     return this.sequencer.recordTimeMs

@@ -36,6 +36,9 @@ import { answerAgain } from './retries.js'
 /** A group of this size is complete; what follows gathers in the next one. */
 const GROUP_BYTES_SOFT = 524_288
 
+/** A log that has not synced for so long does not get on: what waits for it is no measure of haste. */
+const STALLED_AFTER_MS = 100
+
 /** Where a batch of writes comes from; `sequence` and `position` move on from call to call. */
 export interface Origin {
   readonly clientId: number
@@ -120,6 +123,13 @@ export class Sequencer implements AtomicState {
   get pendingBytes(): number {
     const gathering = this.groups.reduce((bytes, group) => bytes + group.memoryBytes, 0)
     return gathering + (this.inFlight?.memoryBytes ?? 0)
+  }
+
+  /** Of `pendingBytes`, what the log is getting through: none while it does not get on. */
+  get backlogBytes(): number {
+    const { pendingBytes } = this
+    if (pendingBytes === 0 || this.inFlight === undefined) return pendingBytes
+    return performance.now() - this.inFlight.sinceMs > STALLED_AFTER_MS ? 0 : pendingBytes
   }
 
   /** Revision of the newest entry, committed or not. */
