@@ -42,7 +42,7 @@ export class DirectPort {
     const join = localLinkTo(host)
     const lane = this.relay.addLane(configuration.childId, join, () => undefined)
     lane.isOpen = true
-    this.server = newHttpServer()
+    this.server = newHttpServer(access.connectionsMax)
     this.server.on('request', (_request, response) => {
       response.writeHead(426, { upgrade: 'websocket' }).end()
     })

@@ -60,6 +60,11 @@ Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
                       ports on which children take clients by themselves, like 7410-7419; any for any
                       free ones, none for none  (any)
   --ping-timeout <ms> a child that does not answer for so long is replaced  (1000)
+  --connections <n>   clients connected at once  (10000)
+  --value-bytes <n>   largest value, as stored  (1048576)
+  --in-flight-bytes <n>
+                      what one connection may have unanswered  (8388608)
+  --overlay-bytes <n> memory of each child for what is durable and not yet in the tree  (67108864)
   --history-bytes <n> log kept for watchers that are behind, in bytes  (268435456)
   --history-ms <ms>   how long it is kept at most  (3600000)
   --snapshots-every <ms>
@@ -88,6 +93,10 @@ const FLAGS = {
   origins: { type: 'string' },
   'direct-ports': { type: 'string' },
   'ping-timeout': { type: 'string' },
+  connections: { type: 'string' },
+  'value-bytes': { type: 'string' },
+  'in-flight-bytes': { type: 'string' },
+  'overlay-bytes': { type: 'string' },
   'history-bytes': { type: 'string' },
   'history-ms': { type: 'string' },
   'snapshots-every': { type: 'string' },
@@ -187,6 +196,10 @@ function serveOptions(setting: Setting): NodeOptions {
     directPorts: setting('direct-ports')?.text,
     pingTimeoutMs: wholeNumber(setting('ping-timeout')),
     limits: {
+      connectionsMax: wholeNumber(setting('connections')),
+      valueBytesMax: wholeNumber(setting('value-bytes')),
+      inFlightBytesMax: wholeNumber(setting('in-flight-bytes')),
+      overlayBytesMax: wholeNumber(setting('overlay-bytes')),
       historyBytesMax: wholeNumber(setting('history-bytes')),
       historyMsMax: wholeNumber(setting('history-ms')),
     },

@@ -251,10 +251,11 @@ export class Coordinator {
   }
 
   private createServer(): Server {
-    const { token, origins } = this.settings
+    const { token, origins, limits } = this.settings
     return createHttpServer({
       readiness: () => this.readiness(),
       relay: this.relay,
+      connectionsMax: limits.connectionsMax,
       origins: { hasToken: token !== undefined, allowed: origins },
       isTokenRight: tokenCheck(token),
       stats: () => this.stats(),

@@ -24,10 +24,11 @@ export interface Readiness {
 export interface HttpHandlers extends StatsEndpoint, ScaleEndpoint {
   readonly readiness: () => Readiness
   readonly relay: Relay
+  readonly connectionsMax: number
 }
 
 export function createHttpServer(handlers: HttpHandlers): Server {
-  const server = newHttpServer()
+  const server = newHttpServer(handlers.connectionsMax)
   server.on('request', (request, response) => answer(request, response, handlers))
   takeUpgrades(server, handlers.relay, handlers.origins)
   return server

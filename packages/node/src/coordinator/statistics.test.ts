@@ -49,6 +49,22 @@ describe('statistics', () => {
     expect([...(await collecting).keys()]).toEqual([2])
   })
 
+  test('P7: many ask at once → the children are asked twice, not once for each', async () => {
+    const asked: number[] = []
+    const statistics = new Statistics((nonce) => {
+      asked.push(nonce)
+      return [1]
+    })
+    const collecting = Array.from({ length: 1_000 }, () => statistics.collect())
+    expect(asked).toEqual([1])
+    statistics.onReport(1, 1, reportOf(SHARD))
+    await collecting[0]
+    await vi.waitFor(() => expect(asked).toEqual([1, 2]))
+    statistics.onReport(1, 2, reportOf({ ...SHARD, keys: 8 }))
+    const last = (await collecting[999])?.get(1)
+    expect(last?.shards[0]?.keys).toBe(8)
+  })
+
   test('nobody to ask → empty, at once', async () => {
     expect(await new Statistics(() => []).collect()).toEqual(new Map())
   })

@@ -106,13 +106,37 @@ export class Statistics {
   private readonly open = new Map<number, Asked>()
   private readonly counted = new Map<number, Counted>()
   private lastNonce = 0
+  private current: Promise<ReadonlyMap<number, ChildReport>> | undefined
+  private next: Promise<ReadonlyMap<number, ChildReport>> | undefined
 
   constructor(ask: (nonce: number) => readonly number[]) {
     this.ask = ask
   }
 
-  /** Child → report, of all that answer in time, in the order of the children. */
-  async collect(): Promise<ReadonlyMap<number, ChildReport>> {
+  /**
+   * Child → report, of all that answer in time, in the order of the children. Whoever asks while
+   * children are being asked gets what they are asked next: that is done once, however many ask.
+   */
+  collect(): Promise<ReadonlyMap<number, ChildReport>> {
+    if (this.next !== undefined) return this.next
+    if (this.current === undefined) return this.begin()
+    const next = this.current.then(() => {
+      this.next = undefined
+      return this.begin()
+    })
+    this.next = next
+    return next
+  }
+
+  private begin(): Promise<ReadonlyMap<number, ChildReport>> {
+    const current = this.collectOnce()
+    this.current = current
+    return current.finally(() => {
+      if (this.current === current) this.current = undefined
+    })
+  }
+
+  private async collectOnce(): Promise<ReadonlyMap<number, ChildReport>> {
     this.lastNonce += 1
     const nonce = this.lastNonce
     const reports = new Map<number, ChildReport>()

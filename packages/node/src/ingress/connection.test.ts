@@ -20,6 +20,9 @@ class FakeSocket implements ClientSocket {
   uncork(): void {
     this.log.push('uncork')
   }
+  pong(): void {
+    this.log.push('pong')
+  }
   ping(): void {
     this.log.push('ping')
   }

@@ -10,6 +10,7 @@
 import type { ErrorCode, NodeMessage } from '@kv/protocol'
 import { CLOSE_CODES, ERROR_RULES, encodeMessage } from '@kv/protocol'
 import type { Lane } from './lane.js'
+import { BACKLOG_COUNTED_BYTES_MIN } from './pressure.js'
 import type { ClientSocket } from './websocket.js'
 
 /** Unsent bytes above which nothing more is read from the client until all are sent. */
@@ -27,6 +28,9 @@ export interface PendingBatch {
   readonly bytes: number
 }
 
+/** What a batch is counted as at its child, beside its body: an empty one takes memory, too. */
+export const BATCH_OVERHEAD_BYTES = 256
+
 export class Connection {
   /** Names the connection on the data sockets. */
   readonly number: number
@@ -42,7 +46,15 @@ export class Connection {
   /** When it began to greet, to be pinged or to close, on the monotonic clock. */
   sinceMs: number
   isPaused = false
+  /** It has said too much at once, and is not read from for a while. */
+  isHeld = false
+  /** Messages that `ReadingPace` has not made up for, and those that wait until it has. */
+  unpacedMessages = 0
+  readonly unread: Uint8Array[] = []
   isCorked = false
+  /** Called with what the client has not taken: where that is much, and with 0 once it has all. */
+  onBacklog: ((bytes: number) => void) | undefined
+  private hasBacklog = false
   private bufferedAtPing = 0
 
   constructor(number: number, socket: ClientSocket, nowMs: number) {
@@ -62,7 +74,21 @@ export class Connection {
   send(message: Uint8Array): void {
     if (this.phase !== 'ready' && this.phase !== 'greeting') return
     this.socket.send(message)
+    this.lookAtBacklog()
+  }
+
+  /** Answers a ping of the protocol below. */
+  pong(payload: Uint8Array): void {
+    if (this.phase !== 'ready' && this.phase !== 'greeting') return
+    this.socket.pong(payload)
+    this.lookAtBacklog()
+  }
+
+  private lookAtBacklog(): void {
     const { bufferedBytes } = this.socket
+    if (bufferedBytes <= BACKLOG_COUNTED_BYTES_MIN) return
+    this.hasBacklog = true
+    this.onBacklog?.(bufferedBytes)
     if (bufferedBytes <= PAUSE_BYTES) return
     if (bufferedBytes > BUFFERED_BYTES_MAX) {
       this.close(CLOSE_CODES.policy, 'the client reads too slowly')
@@ -83,9 +109,24 @@ export class Connection {
 
   /** Everything sent was taken by the system: the client reads again. */
   resume(): void {
+    if (this.hasBacklog) this.onBacklog?.(0)
+    this.hasBacklog = false
     if (!this.isPaused) return
     this.isPaused = false
-    this.socket.resume()
+    if (!this.isHeld) this.socket.resume()
+  }
+
+  /** Nothing more is read from the client until `release`. */
+  hold(): void {
+    if (this.isHeld) return
+    this.isHeld = true
+    if (!this.isPaused) this.socket.pause()
+  }
+
+  release(): void {
+    if (!this.isHeld) return
+    this.isHeld = false
+    if (!this.isPaused) this.socket.resume()
   }
 
   /** Asks for a sign of life, or ends a connection that gave none. */
@@ -114,20 +155,21 @@ export class Connection {
     this.phase = 'closing'
     // The answer to the close frame must be read.
     this.resume()
+    this.release()
     this.socket.close(code, closeReason(reason))
   }
 
   addPending(batchId: number, pending: PendingBatch): void {
     this.pending.set(batchId, pending)
     this.inFlightBytes += pending.bytes
-    pending.lane.inFlightBytes += pending.bytes
+    pending.lane.inFlightBytes += pending.bytes + BATCH_OVERHEAD_BYTES
   }
 
   /** The batch needs no more replies. */
   settle(batchId: number, pending: PendingBatch): void {
     this.pending.delete(batchId)
     this.inFlightBytes -= pending.bytes
-    pending.lane.inFlightBytes -= pending.bytes
+    pending.lane.inFlightBytes -= pending.bytes + BATCH_OVERHEAD_BYTES
   }
 }
 

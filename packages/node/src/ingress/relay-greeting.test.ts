@@ -61,6 +61,7 @@ class FakeClient {
       cork: ignore,
       uncork: ignore,
       ping: ignore,
+      pong: ignore,
       pause: ignore,
       resume: ignore,
       allowFullSize: () => {

@@ -13,7 +13,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import type { LinkFrame } from '../link/data-link.js'
 import { DataLink } from '../link/data-link.js'
 import { CLIENT_ID_BLOCK, ClientIds } from './client-ids.js'
-import { PAUSE_BYTES } from './connection.js'
+import { BATCH_OVERHEAD_BYTES, PAUSE_BYTES } from './connection.js'
 import { Greeter } from './greeting.js'
 import type { JoinChild, Lane } from './lane.js'
 import { Relay } from './relay.js'
@@ -28,7 +28,7 @@ const TOPOLOGY: Topology = {
   backups: [],
 }
 const IN_FLIGHT_BYTES_MAX = 1_000
-const LANE_BYTES_MAX = 1_500
+const LANE_BYTES_MAX = 1_500 + 2 * BATCH_OVERHEAD_BYTES
 
 let relay: Relay
 let nowMs: number
@@ -113,6 +113,7 @@ class FakeClient implements ClientSocket {
     this.log.push('uncork')
   }
   ping(): void {}
+  pong(): void {}
   pause(): void {
     this.isReading = false
   }
@@ -191,6 +192,7 @@ describe('relay: batches', () => {
     client.batch(1)
     client.batch(2)
     await arrive()
+    client.log.length = 0
     child.reply(1, 1, false)
     child.reply(1, 2)
     child.reply(1, 1)
@@ -258,7 +260,7 @@ describe('relay: batches', () => {
     first.batch(1, 1_000)
     second.batch(1, 501)
     expect(second.received).toMatchObject([{ code: ERROR_RULES.OVERLOADED.wire }])
-    expect(child.lane.inFlightBytes).toBe(1_000)
+    expect(child.lane.inFlightBytes).toBe(1_000 + BATCH_OVERHEAD_BYTES)
   })
 
   test('the client leaves → the child is told, and its budget is free', async () => {
@@ -290,7 +292,7 @@ describe('relay: batches', () => {
     client.batch(1)
     client.batch(1)
     expect(client.closed).toBe(CLOSE_CODES.protocol)
-    expect(child.lane.inFlightBytes).toBe(10)
+    expect(child.lane.inFlightBytes).toBe(10 + BATCH_OVERHEAD_BYTES)
   })
 })
 
@@ -342,7 +344,7 @@ describe('relay: a child ends', () => {
       },
     ])
     expect(child.ends).toBe(1)
-    expect(other.lane.inFlightBytes).toBe(10)
+    expect(other.lane.inFlightBytes).toBe(10 + BATCH_OVERHEAD_BYTES)
   })
 
   test('its successor → batches go there, late replies of the old one do not count', async () => {

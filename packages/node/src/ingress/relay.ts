@@ -24,7 +24,6 @@ import {
   ERROR_RULES,
   HELLO_BYTES_MAX,
   KvError,
-  MESSAGE_TAGS,
   MOVED,
   OUTCOMES,
   PROTOCOL_VERSION,
@@ -32,20 +31,38 @@ import {
   encodeMessage,
 } from '@kv/protocol'
 import type { LinkEvent, LinkReply } from '../link/data-link.js'
-import { Connection } from './connection.js'
+import { BATCH_OVERHEAD_BYTES, Connection } from './connection.js'
+import { Corks } from './corks.js'
 import type { Greeter } from './greeting.js'
 import type { JoinChild } from './lane.js'
 import { Lane } from './lane.js'
+import type { PressureLimits } from './pressure.js'
+import { Pressure } from './pressure.js'
+import { ReadingPace } from './reading-pace.js'
+import { isFailure, protocolFailure, refuse } from './verdicts.js'
 import type { ClientListener, ClientSocket } from './websocket.js'
 
 /** Bytes of batches one child may have unanswered, all connections. */
 export const LANE_BYTES_MAX: number = 64 * 1_048_576
 
+/**
+ * A connection may have so many times as much unanswered as there is room at the child: the more there are
+ * that want all of it the less each gets, and there is always some left for who comes with little.
+ */
+const LANE_SHARE = 4
+
+/** Who has so much unanswered when more is refused is held back, as if it had sent so many messages. */
+const REFUSED_BYTES_MIN = 1_048_576
+const REFUSED_MESSAGES = 64
+
+/** Connections that have not said HELLO. */
+export const GREETINGS_MAX = 1_024
+
 /** Batches one connection may have unanswered, however small they are. */
 export const BATCHES_IN_FLIGHT_MAX = 16_384
 
 /** How long a client may take to say HELLO. */
-const HELLO_TIMEOUT_MS = 5_000
+export const HELLO_MS_MAX = 5_000
 
 const PING_INTERVAL_MS = 15_000
 
@@ -57,6 +74,7 @@ export interface RelaySettings {
   readonly limits: NodeLimits
   readonly connectionsMax: number
   readonly laneBytesMax: number
+  readonly pressure?: PressureLimits
   readonly greeter: Greeter
   /** Monotonic. */
   readonly now: () => number
@@ -71,14 +89,21 @@ export class Relay {
   private readonly byClient = new Map<number, Connection>()
   /** By child: the lane of its present process. */
   private readonly lanes = new Map<number, Lane>()
-  /** Connections that were sent something since the last chunk end. */
-  private corked: Connection[] = []
+  private readonly pressure: Pressure
+  private readonly pace = new ReadingPace({
+    handle: (connection, bytes) => this.take(connection, bytes),
+    onReleased: (connection) => this.pressure.onWhole(connection),
+  })
+  /** Connections that have not said HELLO. */
+  private greetings = 0
+  private readonly corks = new Corks()
   private topology: Topology
   private lastNumber = 0
   private isDraining = false
 
   constructor(settings: RelaySettings, topology: Topology) {
     this.settings = settings
+    this.pressure = new Pressure(settings.pressure)
     this.topology = topology
   }
 
@@ -94,15 +119,21 @@ export class Relay {
 
   /** Whether one more connection may come in. */
   get hasRoom(): boolean {
-    return !this.isDraining && this.connections.size < this.settings.connectionsMax
+    const { connectionsMax } = this.settings
+    const isFull = this.connections.size >= connectionsMax || this.greetings >= GREETINGS_MAX
+    return !this.isDraining && !isFull
   }
 
   /** A new client. */
   accept(socket: ClientSocket): ClientListener {
     const connection = new Connection(this.nextNumber(), socket, this.settings.now())
     this.connections.set(connection.number, connection)
+    this.greetings += 1
+    connection.onBacklog = (bytes) => this.pressure.onBacklog(connection, bytes)
     return {
       onMessage: (bytes) => this.onMessage(connection, bytes),
+      onPart: (bytes) => this.pressure.onPart(connection, bytes, this.settings.now()),
+      onPing: (payload) => this.onPing(connection, payload),
       onText: () => protocolFailure(connection, 'messages are binary'),
       onPong: () => {
         connection.unansweredPings = 0
@@ -117,7 +148,7 @@ export class Relay {
     const lane = new Lane(child, join, {
       onReply: (from, reply) => this.onReply(from, reply),
       onEvent: (from, event) => this.onEvent(from, event),
-      onChunkEnd: () => this.uncork(),
+      onChunkEnd: () => this.corks.uncork(),
       onEnd: (from, error) => {
         this.onLaneEnd(from)
         onEnd(error)
@@ -137,9 +168,10 @@ export class Relay {
   /** Looks after time-outs; to be called about once a second. */
   sweep(): void {
     const nowMs = this.settings.now()
+    this.pressure.sweep(nowMs)
     for (const connection of this.connections.values()) {
       const waitedMs = nowMs - connection.sinceMs
-      if (connection.phase === 'greeting' && waitedMs >= HELLO_TIMEOUT_MS) {
+      if (connection.phase === 'greeting' && waitedMs >= HELLO_MS_MAX) {
         connection.fail('PROTOCOL', CLOSE_CODES.policy, 'no HELLO in time')
       } else if (connection.phase === 'ready' && waitedMs >= PING_INTERVAL_MS) {
         connection.ping(nowMs)
@@ -168,8 +200,26 @@ export class Relay {
     return this.lastNumber
   }
 
+  private onPing(connection: Connection, payload: Uint8Array): void {
+    if (!connection.isHeld) this.pressure.onWhole(connection)
+    this.pace.charge(connection, 1)
+    this.corks.corkForTurn(connection)
+    connection.pong(payload)
+  }
+
   private onMessage(connection: Connection, bytes: Uint8Array): void {
+    if (this.pace.admits(connection, bytes)) {
+      this.pressure.onWhole(connection)
+      this.take(connection, bytes)
+    } else {
+      const waiting = bytes.length + BATCH_OVERHEAD_BYTES
+      this.pressure.onPart(connection, waiting, this.settings.now())
+    }
+  }
+
+  private take(connection: Connection, bytes: Uint8Array): void {
     if (connection.phase !== 'ready' && connection.phase !== 'greeting') return
+    if (connection.unpacedMessages > 1) this.corks.corkForTurn(connection)
     try {
       if (connection.phase === 'greeting' && bytes.length > HELLO_BYTES_MAX) {
         connection.fail('PROTOCOL', CLOSE_CODES.tooLarge, 'too much before HELLO')
@@ -199,6 +249,7 @@ export class Relay {
     }
     const { clientId, secret } = greeting.identity
     this.supersede(clientId)
+    this.greetings -= 1
     connection.becomeReady(clientId, this.settings.now())
     this.byClient.set(clientId, connection)
     const { clusterId, limits } = this.settings
@@ -229,13 +280,12 @@ export class Relay {
       return
     }
     const bytes = batch.body.length
-    if (
-      connection.inFlightBytes + bytes > this.settings.limits.inFlightBytesMax ||
-      connection.pending.size >= BATCHES_IN_FLIGHT_MAX ||
-      lane.inFlightBytes + bytes > this.settings.laneBytesMax
-    ) {
+    if (!this.hasRoomFor(connection, lane, bytes)) {
       const { wire } = ERROR_RULES.OVERLOADED
       refuse(connection, batch.id, wire, NOT_APPLIED, 'too much is in flight')
+      // It goes on although it has a lot under way: it is to wait a little before it is read again.
+      if (connection.inFlightBytes >= REFUSED_BYTES_MIN)
+        this.pace.charge(connection, REFUSED_MESSAGES)
       return
     }
     if (connection.pending.has(batch.id)) {
@@ -244,6 +294,17 @@ export class Relay {
     }
     connection.addPending(batch.id, { lane, bytes })
     lane.forward(connection, batch)
+  }
+
+  private hasRoomFor(connection: Connection, lane: Lane, bytes: number): boolean {
+    const room = this.settings.laneBytesMax - lane.inFlightBytes
+    const inFlightBytes = connection.inFlightBytes + bytes
+    return (
+      inFlightBytes <= this.settings.limits.inFlightBytesMax &&
+      connection.pending.size < BATCHES_IN_FLIGHT_MAX &&
+      bytes + BATCH_OVERHEAD_BYTES <= room &&
+      inFlightBytes <= LANE_SHARE * room
+    )
   }
 
   /** Who watches where is the child's affair. What it can't hear of ends here: `unwatched`. */
@@ -272,11 +333,7 @@ export class Relay {
   }
 
   private deliver(lane: Lane, connection: Connection, message: Uint8Array): void {
-    if (!connection.isCorked) {
-      connection.isCorked = true
-      connection.socket.cork()
-      this.corked.push(connection)
-    }
+    this.corks.cork(connection)
     connection.send(message)
     const isTold = lane.count(connection.number, message.length)
     if (isTold && (!connection.isPaused || this.isDraining)) lane.grant(connection.number)
@@ -289,18 +346,8 @@ export class Relay {
     for (const lane of this.lanes.values()) lane.grant(connection.number)
   }
 
-  private uncork(): void {
-    const { corked } = this
-    if (corked.length === 0) return
-    this.corked = []
-    for (const connection of corked) {
-      connection.isCorked = false
-      connection.socket.uncork()
-    }
-  }
-
   private onLaneEnd(lane: Lane): void {
-    this.uncork()
+    this.corks.uncork()
     if (this.lanes.get(lane.child) === lane) this.lanes.delete(lane.child)
     const { wire } = ERROR_RULES.UNAVAILABLE
     const message = `child ${lane.child} ended before it answered`
@@ -317,6 +364,9 @@ export class Relay {
   }
 
   private onClose(connection: Connection): void {
+    if (connection.clientId === 0) this.greetings -= 1
+    this.pressure.forget(connection)
+    this.pace.forget(connection)
     connection.phase = 'closed'
     this.forget(connection)
   }
@@ -330,26 +380,4 @@ export class Relay {
     for (const [batchId, pending] of connection.pending) connection.settle(batchId, pending)
     for (const lane of this.lanes.values()) lane.closeConnection(connection.number)
   }
-}
-
-function protocolFailure(connection: Connection, message: string): void {
-  connection.fail('PROTOCOL', CLOSE_CODES.protocol, message)
-}
-
-/**
- * Whether a child ends the conversation with this message. Its type is the second byte: the first
- * is the array's header, and every type fits one byte.
- */
-function isFailure(message: Uint8Array): boolean {
-  return message[1] === MESSAGE_TAGS.failure
-}
-
-function refuse(
-  connection: Connection,
-  batchId: number,
-  code: number,
-  outcome: number,
-  message: string,
-): void {
-  connection.say({ type: 'refused', batchId, code, outcome, message })
 }

@@ -22,6 +22,8 @@ const SERVER_OPTIONS: ServerOptions & { readonly closeTimeout: number } = {
   noServer: true,
   clientTracking: false,
   perMessageDeflate: false,
+  // Who pings without end must not make the node write without end.
+  autoPong: false,
   maxPayload: MESSAGE_BYTES_MAX,
   maxFragments: FRAGMENTS_MAX,
   maxBufferedChunks: BUFFERED_CHUNKS_MAX,
@@ -38,6 +40,7 @@ export interface ClientSocket {
   cork(): void
   uncork(): void
   ping(): void
+  pong(payload: Uint8Array): void
   /** Stops reading from it, so that its sender feels the pressure. */
   pause(): void
   resume(): void
@@ -50,6 +53,10 @@ export interface ClientSocket {
 
 export interface ClientListener {
   onMessage(bytes: Uint8Array): void
+  /** So many bytes have come that completed no message. */
+  onPart(bytes: number): void
+  /** A ping of the protocol below: to be answered by `pong`. */
+  onPing(payload: Uint8Array): void
   /** A message that is text, not bytes. */
   onText(): void
   onPong(): void
@@ -99,6 +106,7 @@ function join(
   accept: (client: ClientSocket) => ClientListener,
 ): void {
   const bytesBefore = socket.bytesRead
+  let hasMessage = false
   const limitSize = (): void => {
     if (socket.bytesRead - bytesBefore > HELLO_BYTES_MAX) {
       webSocket.close(CLOSE_CODES.tooLarge, 'too much before HELLO')
@@ -114,18 +122,32 @@ function join(
     cork: () => socket.cork(),
     uncork: () => socket.uncork(),
     ping: () => webSocket.ping(),
+    pong: (payload) => webSocket.pong(payload),
     pause: () => webSocket.pause(),
     resume: () => webSocket.resume(),
     allowFullSize: () => socket.off('data', limitSize),
     close: (code, reason) => webSocket.close(code, reason),
     terminate: () => webSocket.terminate(),
   })
+  // The WebSocket listens before us: it has taken the messages out of what it was given.
+  socket.on('data', (chunk: Buffer) => {
+    if (!hasMessage) listener.onPart(chunk.length)
+    hasMessage = false
+  })
   webSocket.on('message', (data, isBinary) => {
+    hasMessage = true
     // `nodebuffer`, the default binary type, makes every message one Buffer.
     if (isBinary) listener.onMessage(data as Buffer)
     else listener.onText()
   })
-  webSocket.on('pong', () => listener.onPong())
+  webSocket.on('ping', (payload) => {
+    hasMessage = true
+    listener.onPing(payload)
+  })
+  webSocket.on('pong', () => {
+    hasMessage = true
+    listener.onPong()
+  })
   webSocket.on('close', () => listener.onClose())
   // The close that follows an error says all that matters here.
   webSocket.on('error', () => {})
