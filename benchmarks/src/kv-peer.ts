@@ -8,12 +8,15 @@ import { freePort, ServerProcess } from './server-process.js'
 const NODE_ENTRY = fileURLToPath(new URL('program/cli/main.js', import.meta.resolve('@kv/node')))
 
 export interface KvPeer extends Peer {
+  readonly url: string
   /** Milliseconds of CPU that its processes have used so far, where that is known. */
   cpuMs(): number | undefined
 }
 
 export interface KvPeerOptions {
   readonly children?: number
+  /** Clients connected at once. */
+  readonly connections?: number
   /**
    * Children run the modules as they were compiled, after these, which may replace methods of them. The
    * programs that are published are bundles, of which nothing can be replaced.
@@ -31,6 +34,7 @@ export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
     `--data-dir=${directory}`,
     `--port=${port}`,
     `--children=${children}`,
+    ...(options.connections === undefined ? [] : [`--connections=${options.connections}`]),
     '--log-level=warn',
   ]
   const server = await ServerProcess.start(
@@ -44,6 +48,7 @@ export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
   })
   return {
     name: 'kv',
+    url,
     settings: `relayed, ${children} children, fsync before every acknowledgement`,
     connect: async () => {
       const client = createClient({ url, direct: false })

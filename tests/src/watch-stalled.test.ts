@@ -5,11 +5,11 @@
  * Half of the connections stop reading their socket, half read it and do not take the events. The
  * long form: KV_STALLED_SECONDS=60.
  */
-import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { UntypedClient } from '@kv/client'
 import { expect, test } from 'vitest'
 import type { NodeProcess } from './scene/node-process.js'
+import { residentBytes } from './scene/process-table.js'
 import { sceneOfTest } from './scene/scene.js'
 import { WebSocket } from './scene/web-socket.js'
 
@@ -115,11 +115,6 @@ async function settledMemory(node: NodeProcess): Promise<number> {
 
 function memoryOf(node: NodeProcess): number {
   return [node.pid, ...node.childPids()].reduce((sum, pid) => sum + residentBytes(pid), 0)
-}
-
-function residentBytes(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024
 }
 
 function mebibytes(bytes: number): string {

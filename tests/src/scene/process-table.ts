@@ -43,6 +43,16 @@ function statOf(pid: number): string[] | undefined {
   }
 }
 
+/** What of its memory is in that of the machine; 0 if it is gone, or this is no Linux. */
+export function residentBytes(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024
+  } catch {
+    return 0
+  }
+}
+
 /** kill -9. A process that is gone already is left in peace. */
 export function killNow(pid: number): void {
   if (pid <= 0) throw new RangeError(`${pid} is not the pid of one process`)
