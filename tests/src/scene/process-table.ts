@@ -53,6 +53,16 @@ export function residentBytes(pid: number): number {
   }
 }
 
+/** The same without pages of files that are mapped, which the system takes back when it needs them. */
+export function ownBytes(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    return Number(/RssAnon:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024
+  } catch {
+    return 0
+  }
+}
+
 /** kill -9. A process that is gone already is left in peace. */
 export function killNow(pid: number): void {
   if (pid <= 0) throw new RangeError(`${pid} is not the pid of one process`)
