@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Plugin } from 'vite'
 import { defineConfig } from 'vite'
+import type { Sources } from './kept-names.js'
 import { keptNames } from './kept-names.js'
 
 const inDist = (path: string): string => fileURLToPath(new URL(`dist/${path}`, import.meta.url))
@@ -26,13 +27,14 @@ export default defineConfig(() => ({
     rolldownOptions: {
       input: inDist('browser.js'),
       preserveEntrySignatures: 'strict',
+      optimization: { inlineConst: { mode: 'all', pass: 3 } },
       output: {
         entryFileNames: 'browser.min.js',
         minify: {
           compress: { target: 'es2022' },
           mangle: { toplevel: true },
           codegen: { removeWhitespace: true },
-          mangleProps: { include: /./, reserved: keptNames(folders(), declarations()) },
+          mangleProps: { include: /./, reserved: keptNames(sourcesOfNames()) },
         },
       },
     },
@@ -48,8 +50,12 @@ function sources(): Plugin {
   }
 }
 
-function folders(): string[] {
-  return [inDist(''), inProtocol('')]
+function sourcesOfNames(): Sources {
+  return {
+    entry: inDist('browser.js'),
+    packages: { '@kv/protocol': inProtocol('browser.js') },
+    declarations: declarations(),
+  }
 }
 
 /** Of everything that `browser.ts` exports. */
