@@ -89,14 +89,18 @@ export async function runRound(
   })
   const keys = [...new Set(history.operations.flatMap(({ action }) => keysOf(action)))]
   const atRest = await readAll(keys, clients, history, healingMs)
-  problems.push(...(await unhealed(node, trouble.damages ?? [], healingMs)))
+  const missing = await unhealed(node, trouble.damages ?? [], healingMs)
+  problems.push(...missing)
   const watch = await endWatches(number, watches, ports, atRest, settings).catch(
     (error: unknown) => {
       problems.push(`the end of the watches could not be written: ${String(error)}`)
       return []
     },
   )
-  const damage = await cutPower(node)
+  const { told, checked } = await cutPower(node)
+  // What was taken from a copy is missing there until it is in order again: that is no damage.
+  const damage = missing.length === 0 ? [...told, ...checked] : told
+  if (missing.length > 0) problems.push(...checked)
   const last = await readAll(keys, clients, history, healingMs)
   const operations = history.take()
   if (last === undefined) problems.push('not every key could be read after the last fault')
@@ -167,15 +171,17 @@ async function endWatches(
 }
 
 /**
- * Kills everything, checks the data directory, starts again. Returns what the check found, and what the
- * node has found itself: no fault harms a file that is the only one.
+ * Kills everything, checks the data directory, starts again. Returns what the check found (`checked`),
+ * and what the node has found itself (`told`): no fault harms a file that is the only one.
  */
-async function cutPower(node: NodeUnderFault): Promise<string[]> {
+async function cutPower(
+  node: NodeUnderFault,
+): Promise<{ readonly told: string[]; readonly checked: string[] }> {
   await node.killAll()
   const { code, output, log } = await runProgram(['verify', node.directory])
   await node.start()
-  const found = code === 0 ? [] : [`kv-node verify ended with ${code}:\n${output}${log}`]
-  return [...node.damageTold(), ...found]
+  const checked = code === 0 ? [] : [`kv-node verify ended with ${code}:\n${output}${log}`]
+  return { told: node.damageTold(), checked }
 }
 
 /** Reads every key, into the history; undefined if that is not possible within the time. */
