@@ -2,7 +2,7 @@
  * A closed loop of calls: as many in flight as asked, each followed by the next as soon as it is
  * answered, over keys drawn at random.
  */
-import { createHistogram } from 'node:perf_hooks'
+import { Latencies } from './latencies.js'
 import type { PeerClient } from './peer.js'
 
 export interface LoadOptions {
@@ -51,7 +51,7 @@ export async function fill(client: PeerClient, options: LoadOptions): Promise<vo
 }
 
 export async function run(client: PeerClient, options: LoadOptions): Promise<Measured> {
-  const latency = createHistogram({ figures: 3, highest: 60_000_000_000 })
+  const latencies = new Latencies()
   const nextKey = randomKeys(options.keys, 2_463_534_242)
   const value = 'x'.repeat(options.valueBytes)
   const started = performance.now()
@@ -59,12 +59,12 @@ export async function run(client: PeerClient, options: LoadOptions): Promise<Mea
   const cpu = process.cpuUsage()
   let calls = 0
   const lane = async (): Promise<void> => {
-    for (;;) {
-      const begun = performance.now()
-      if (begun >= endAt) return
+    for (let begun = performance.now(); begun < endAt;) {
       if (options.operation === 'get') await client.get(nextKey())
       else await client.set(nextKey(), value)
-      latency.record(Math.max(1, Math.round((performance.now() - begun) * 1e6)))
+      const ended = performance.now()
+      latencies.add(ended - begun)
+      begun = ended
       calls += 1
     }
   }
@@ -75,9 +75,7 @@ export async function run(client: PeerClient, options: LoadOptions): Promise<Mea
     ...options,
     calls,
     callsPerSecond: (calls * 1_000) / elapsedMs,
-    p50Ms: latency.percentile(50) / 1e6,
-    p99Ms: latency.percentile(99) / 1e6,
-    maxMs: latency.max / 1e6,
+    ...latencies.summary(),
     clientMicrosPerCall: (user + system) / calls,
   }
 }
