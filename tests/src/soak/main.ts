@@ -1,10 +1,11 @@
 /**
  * `npm run soak`: a node under everything it does at once, and what it uses of its machine meanwhile.
  *
- *   npm run soak -- [--minutes 3] [--children 2] [--most 3] [--keys 20000] [--seed …] [--json file]
+ *   npm run soak -- [--minutes 3] [--children 2] [--most 3] [--keys 60000] [--seed …] [--json file]
  *
  * It grows from `children` to `most` and back all the time. Ends with 1 if memory, descriptors or files
- * grow, or if a call failed. An hour: --minutes 60.
+ * grow, or if a call failed. An hour: --minutes 60. Files of trees are held against what is kept in them, so
+ * that has to be much more than what is applied at a time: some MiB for each shard.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -28,7 +29,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '3' },
     children: { type: 'string', default: '2' },
     most: { type: 'string', default: '3' },
-    keys: { type: 'string', default: '20000' },
+    keys: { type: 'string', default: '60000' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 32) },
     json: { type: 'string' },
   },
