@@ -147,6 +147,8 @@ function diskEffect(random: SeededRandom): DiskEffect {
  * are mostly the same, and would never be served.
  */
 const SERVED_PARTS = [0, 0.75, 0.75, 1] as const
+/** Where copies must be in sync besides, all of them seldom are: hardly a fault would come. */
+const SERVED_PARTS_OF_COPIES = [0, 0.75, 0.75, 0.75] as const
 
 export interface Scope {
   readonly gapMsMax: number
@@ -163,7 +165,7 @@ export function nextFault(
   { gapMsMax, replicas, kinds, scales = false }: Scope,
 ): Planned {
   const afterMs = 50 + random.below(gapMsMax)
-  const servedPart = random.pick(SERVED_PARTS)
+  const servedPart = random.pick(replicas > 1 ? SERVED_PARTS_OF_COPIES : SERVED_PARTS)
   const weights = [
     ...WEIGHTS,
     ...(replicas > 1 ? WEIGHTS_OF_COPIES : []),
