@@ -8,6 +8,7 @@
  * connection that asks for little comes before those that ask for much, each of which gets an equal part of the
  * rest; within a connection the order stays. Nobody owes anything from times when nobody waited.
  */
+import TinyQueue from 'tinyqueue'
 
 /** Work of one turn, in cost: what is beyond waits for the next one, and sockets are read between. */
 export const TURN_COST_MAX = 1_048_576
@@ -48,8 +49,8 @@ export interface FairTurnsPorts<Item> {
 
 export class FairTurns<Item> {
   private readonly ports: FairTurnsPorts<Item>
-  /** A heap, the earliest end first: one for each share that waits. */
-  private places: Place<Item>[] = []
+  /** One for each share that waits. */
+  private places = new TinyQueue<Place<Item>>([], byEnd)
   private present = 0
   private latestEnd = 0
   private spent = 0
@@ -96,7 +97,8 @@ export class FairTurns<Item> {
   goOn(): void {
     if (this.isRunning) return
     while (this.places.length > 0 && this.canWork) {
-      const { start, share } = this.pop()
+      const { start, share } = this.places.pop()!
+      share.hasPlace = false
       this.present = Math.max(this.present, start)
       share.end = start
       const item = share.waiting.shift()
@@ -109,9 +111,9 @@ export class FairTurns<Item> {
 
   /** Takes out what waits and is not to be done any more. */
   withdraw(isOver: (item: Item) => boolean): void {
-    const shares = this.places.toSorted((one, other) => one.order - other.order)
-    this.places = []
-    for (const { share } of shares) {
+    const asked = this.places.data.toSorted((one, other) => one.order - other.order)
+    this.places = new TinyQueue<Place<Item>>([], byEnd)
+    for (const { share } of asked) {
       share.hasPlace = false
       share.waiting = share.waiting.filter((item) => !isOver(item))
       if (share.waiting.length > 0) this.enter(share)
@@ -156,42 +158,11 @@ export class FairTurns<Item> {
     share.hasPlace = true
     this.asked += 1
     const start = Math.max(this.present, share.end)
-    const place = { start, end: start + share.estimate, order: this.asked, share }
-    const { places } = this
-    let index = places.push(place) - 1
-    while (index > 0) {
-      const parent = (index - 1) >> 1
-      if (!isBefore(place, places[parent]!)) break
-      places[index] = places[parent]!
-      index = parent
-    }
-    places[index] = place
-  }
-
-  private pop(): Place<Item> {
-    const { places } = this
-    const first = places[0]!
-    const last = places.pop()!
-    if (places.length > 0) this.sink(last)
-    first.share.hasPlace = false
-    return first
-  }
-
-  private sink(place: Place<Item>): void {
-    const { places } = this
-    let index = 0
-    for (;;) {
-      let next = 2 * index + 1
-      if (next >= places.length) break
-      if (next + 1 < places.length && isBefore(places[next + 1]!, places[next]!)) next += 1
-      if (!isBefore(places[next]!, place)) break
-      places[index] = places[next]!
-      index = next
-    }
-    places[index] = place
+    this.places.push({ start, end: start + share.estimate, order: this.asked, share })
   }
 }
 
-function isBefore<Item>(one: Place<Item>, other: Place<Item>): boolean {
-  return one.end < other.end || (one.end === other.end && one.order < other.order)
+/** The earliest end first. */
+function byEnd(one: Place<unknown>, other: Place<unknown>): number {
+  return one.end - other.end || one.order - other.order
 }
