@@ -17,7 +17,8 @@ import { BATCH_OVERHEAD_BYTES, PAUSE_BYTES } from './connection.js'
 import { Greeter } from './greeting.js'
 import type { JoinChild, Lane } from './lane.js'
 import { Relay } from './relay.js'
-import type { ClientListener, ClientSocket } from './websocket.js'
+import { StillSocket } from './testing/still-socket.js'
+import type { ClientListener } from './websocket.js'
 
 const TOPOLOGY: Topology = {
   version: 7,
@@ -52,15 +53,13 @@ beforeEach(() => {
 })
 
 /** A client as the relay sees it: a socket that notes down what is done to it. */
-class FakeClient implements ClientSocket {
-  bufferedBytes = 0
+class FakeClient extends StillSocket {
   readonly received: NodeMessage[] = []
   readonly log: string[] = []
-  closed: number | undefined
-  isReading = true
   private readonly listener: ClientListener
 
   constructor() {
+    super()
     this.listener = relay.accept(this)
   }
 
@@ -102,29 +101,16 @@ class FakeClient implements ClientSocket {
     this.listener.onClose()
   }
 
-  send(bytes: Uint8Array): void {
+  override send(bytes: Uint8Array): void {
     this.received.push(decodeNodeMessage(bytes))
     this.log.push('send')
   }
-  cork(): void {
+  override cork(): void {
     this.log.push('cork')
   }
-  uncork(): void {
+  override uncork(): void {
     this.log.push('uncork')
   }
-  ping(): void {}
-  pong(): void {}
-  pause(): void {
-    this.isReading = false
-  }
-  resume(): void {
-    this.isReading = true
-  }
-  allowFullSize(): void {}
-  close(code: number): void {
-    this.closed = code
-  }
-  terminate(): void {}
 }
 
 /** A child's end of a data socket. */
