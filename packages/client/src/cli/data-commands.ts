@@ -26,7 +26,7 @@ export async function get(
     out.complain(`there is no entry ${key}`)
     return false
   }
-  await out.line(out.isJson ? jsonOf(entry) : textOf(entry.value, false))
+  await out.line(out.isJson ? jsonOf(entry) : textOf(entry.value))
   return true
 }
 
@@ -82,7 +82,7 @@ export async function list(
     return true
   }
   for await (const entry of client.list(range)) {
-    await out.line(out.isJson ? jsonOf(entry) : `${entry.key}\t${textOf(entry.value, false)}`)
+    await out.line(out.isJson ? jsonOf(entry) : `${entry.key}\t${textOf(entry.value)}`)
   }
   return true
 }
@@ -102,7 +102,7 @@ export async function watch(
     for await (const event of watching) {
       if (out.isJson) await out.line(jsonOf(event))
       else if (event.type === 'set') {
-        await out.line(`set\t${event.key}\t${textOf(event.value, false)}`)
+        await out.line(`set\t${event.key}\t${textOf(event.value)}`)
       } else if ('key' in event) await out.line(`${event.type}\t${event.key}`)
       else await out.line(event.type === 'reset' ? `reset\t${event.reason}` : event.type)
     }

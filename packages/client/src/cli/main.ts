@@ -6,12 +6,12 @@ import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { text } from 'node:stream/consumers'
 import { createClient, KvError } from '../index.js'
+import type { UntypedClient } from '../kv-client.js'
 import { bench } from './bench.js'
 import type { Command, Invocation, Target } from './command-line.js'
 import { HELP, readCommandLine } from './command-line.js'
 import type { Output } from './data-commands.js'
 import { get, increment, list, remove, set, watch } from './data-commands.js'
-import type { UntypedClient } from '../kv-client.js'
 import { scale, status } from './node-requests.js'
 
 type DataCommand = Exclude<Command, { readonly type: 'help' | 'version' | 'status' | 'scale' }>

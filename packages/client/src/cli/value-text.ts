@@ -11,14 +11,13 @@ export function valueOf(text: string, isJson: boolean): unknown {
   }
 }
 
-/** A string as it is, anything else as Node.js shows it; or all as JSON, in one line. */
-export function textOf(value: unknown, isJson: boolean): string {
-  if (isJson) return jsonOf(value)
+/** For people: a string as it is, anything else as Node.js shows it. */
+export function textOf(value: unknown): string {
   if (typeof value === 'string') return value
   return inspect(value, { depth: null, maxArrayLength: null, maxStringLength: null })
 }
 
-/** What JSON does not have becomes the nearest that it has. */
+/** For programs, in one line. What JSON does not have becomes the nearest that it has. */
 export function jsonOf(value: unknown): string {
   return JSON.stringify(value, nearest) ?? 'null'
 }
