@@ -93,6 +93,7 @@ export class Replies {
   private complete(batch: Batch): void {
     this.ports.outbox.complete(batch)
     this.ports.batcher.recycle(batch.buffer.writer)
+    batch.buffer.release()
   }
 
   private onAnswer(batch: Batch, call: PendingCall, answer: unknown): void {
