@@ -17,12 +17,11 @@ import { setPriority } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { UntypedClient } from '@kv/client'
 import { createClient } from '@kv/client'
 import type { Kind } from './abuse/abusers.js'
 import { abuse, KINDS } from './abuse/abusers.js'
 import { RawConnection } from './abuse/raw-connection.js'
-import { startKv } from './kv-peer.js'
+import { startKv } from './peers/kv.js'
 
 const CLIENTS = 16
 const KEYS = 20_000
@@ -65,7 +64,7 @@ interface Times {
 async function measure(): Promise<void> {
   const kv = await startKv({ connections: Number(values.idle) + 10_000 })
   try {
-    const client = (await kv.connect()) as UntypedClient
+    const client = await kv.open()
     const port = Number(new URL(kv.url).port)
     await client.setMany(
       Array.from({ length: KEYS }, (_, index) => [`key:${index}`, VALUE] as const),

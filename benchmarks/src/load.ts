@@ -3,7 +3,7 @@
  * answered, over keys drawn at random.
  */
 import { Latencies } from './latencies.js'
-import type { PeerClient } from './peer.js'
+import type { PeerClient } from './peers/peer.js'
 
 export interface LoadOptions {
   readonly operation: 'get' | 'set'

@@ -15,8 +15,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { UntypedClient } from '@kv/client'
-import type { KvPeer } from './kv-peer.js'
-import { startKv } from './kv-peer.js'
+import type { KvPeer } from './peers/kv.js'
+import { startKv } from './peers/kv.js'
 
 const IN_FLIGHT = 256
 const KEYS = 20_000
@@ -84,7 +84,7 @@ async function onNewNode(
 ): Promise<Figures> {
   const kv = await startKv({ asModulesAfter })
   try {
-    const writer = await connect(kv)
+    const writer = await kv.open()
     await assertKind(writer)
     await load(kv, writer, FIRST_WARM_UP_SECONDS)
     const figures = await load(kv, writer, seconds)
@@ -111,7 +111,7 @@ async function compareWatched(): Promise<void> {
   // A process of its own: what watchers cost their client is not what they cost writes.
   const kv = await startKv()
   try {
-    const writer = await connect(kv)
+    const writer = await kv.open()
     const run = async (): Promise<Figures> => {
       await load(kv, writer, WARM_UP_SECONDS)
       return load(kv, writer, seconds)
@@ -146,10 +146,6 @@ async function compare(what: string, [subject, reference]: Pair): Promise<void> 
   process.stdout.write(`  CPU of the node for a write x ${spreadOf(costs)}\n`)
 }
 
-async function connect(kv: KvPeer): Promise<UntypedClient> {
-  return (await kv.connect()) as UntypedClient
-}
-
 async function load(kv: KvPeer, writer: UntypedClient, forSeconds: number): Promise<Figures> {
   const cpuBefore = kv.cpuMs() ?? 0
   const startedAt = performance.now()
@@ -167,7 +163,7 @@ async function load(kv: KvPeer, writer: UntypedClient, forSeconds: number): Prom
 }
 
 async function watchOthers(kv: KvPeer): Promise<UntypedClient> {
-  const client = await connect(kv)
+  const client = await kv.open()
   await Promise.all(
     Array.from({ length: watcherCount }, async (_, index) => {
       const events = client.watch(`other:${index}`)[Symbol.asyncIterator]()
