@@ -16,7 +16,7 @@ import { WebSocket } from './scene/web-socket.js'
 const SECONDS = Number(process.env['KV_STALLED_SECONDS'] ?? 6)
 const CONNECTIONS = 10
 const WATCHERS = 1_000
-/** Before the watchers stop and after it: what a node needs for more writes is not what they cost. */
+/** While the watchers read and when they stop: what a node needs for writes is not what they cost. */
 const WRITES_PER_SECOND = 50_000
 const GROWTH_BYTES_MAX = 64 * 1_048_576
 const BATCH = 512
@@ -37,7 +37,6 @@ test(
         sockets.push(this)
       }
     }
-    await write(writer, SECONDS * 1_000)
     const clients = Array.from({ length: CONNECTIONS }, (_, index) =>
       scene.client(
         index % 2 === 0
@@ -46,7 +45,10 @@ test(
       ),
     )
     const watchers = await Promise.all(clients.map((client, index) => watch(client, index)))
-    const before = await settledMemory(node)
+    const gate = new Gate()
+    const followed = watchers.flat().map((events) => untilEnd(events, gate))
+    const { peak: before } = await write(writer, SECONDS * 1_000, node)
+    gate.close()
     for (const socket of sockets) socket.pause()
     const { written, peak } = await write(writer, SECONDS * 1_000, node)
     const growth = peak - before
@@ -56,8 +58,9 @@ test(
     )
     expect(growth).toBeLessThan(GROWTH_BYTES_MAX)
     for (const socket of sockets) socket.resume()
+    gate.open()
     await writer.setMany(keys().map((key) => [key, 'end'] as const))
-    await Promise.all(watchers.flat().map((events) => untilEnd(events)))
+    await Promise.all(followed)
   },
   120_000 + 6_000 * SECONDS,
 )
@@ -78,8 +81,21 @@ function watch(client: UntypedClient, connection: number): Promise<Events[]> {
   )
 }
 
-async function untilEnd(events: Events): Promise<void> {
+/** Watchers take events while it is open. */
+class Gate {
+  opened: Promise<void> = Promise.resolve()
+  open: () => void = () => undefined
+
+  close(): void {
+    this.opened = new Promise((resolve) => {
+      this.open = resolve
+    })
+  }
+}
+
+async function untilEnd(events: Events, gate: Gate): Promise<void> {
   for (;;) {
+    await gate.opened
     const { value } = await events.next()
     if (value?.value === 'end') break
   }
@@ -90,7 +106,7 @@ async function untilEnd(events: Events): Promise<void> {
 async function write(
   client: UntypedClient,
   durationMs: number,
-  node?: NodeProcess,
+  node: NodeProcess,
 ): Promise<{ written: number; peak: number }> {
   const all = keys()
   const startedAt = performance.now()
@@ -107,18 +123,11 @@ async function write(
       await client.setMany(some.map((key) => [key, VALUE + written] as const))
       written += some.length
       await inTime()
-      if (lane === 0 && node !== undefined) peak = Math.max(peak, memoryOf(node))
+      if (lane === 0) peak = Math.max(peak, memoryOf(node))
     }
   }
   await Promise.all([0, 1, 2, 3].map(one))
   return { written, peak }
-}
-
-/** What the node's processes hold once what was written has been applied. */
-async function settledMemory(node: NodeProcess): Promise<number> {
-  // What is applied is applied after a second of quiet.
-  await delay(2_500)
-  return memoryOf(node)
 }
 
 function memoryOf(node: NodeProcess): number {
