@@ -25,7 +25,7 @@ export default defineConfig({
         resolve: { alias: [{ find: /^@kv\/protocol$/, replacement: protocolSource }] },
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts'],
+          include: ['packages/*/src/**/*.test.ts', 'benchmarks/src/**/*.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
