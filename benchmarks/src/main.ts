@@ -1,103 +1,120 @@
-/**
- * `npm run bench`: kv beside its peers, in one run, on this machine.
- *
- * For each load the peers take turns, so that what else happens on the machine hits all alike.
- */
-import { writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus } from 'node:os'
+/** `npm run bench`: kv beside its peers, in one run, on this machine. */
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { startKv } from './peers/kv.js'
-import type { LoadOptions, Measured } from './load.js'
-import { fill, run } from './load.js'
-import type { AbsentPeer, Peer, PeerClient } from './peers/peer.js'
-import { startRedis } from './peers/redis.js'
-import type { AbsentRow, Row } from './report.js'
-import { renderTable } from './report.js'
+import { secondsOf } from './budget.js'
+import type { Part, Timing } from './plan.js'
+import { cellCountOf, FULL_TIMING, PART_NAMES, PARTS, SHORT, SHORT_TIMING } from './plan.js'
+import { writeDocuments } from './report/documents.js'
+import type { Figures, PartFigures } from './report/figures.js'
+import { withPart } from './report/figures.js'
+import { renderPart } from './report/table.js'
+import { machineHere, runParts } from './run-parts.js'
 
 const USAGE = `npm run bench -- [options]
 
-  --seconds <n>    time for each load of sets; gets take a third (default 9)
-  --keys <n>       keys, drawn at random (default 100000)
-  --value <bytes>  (default 100)
-  --children <n>   shard children of kv (default 2)
-  --json <file>    write the figures there, too
+  (nothing)        the short form: get and set, kv and Redis, three minutes
+  --all            the whole plan, three quarters of an hour
+  --only <parts>   of ${PART_NAMES.join(', ')}
+  --rounds <n>     so many rounds, for trying
+  --faster <n>     everything is n times as short, for trying: such figures mean nothing
+  --json <file>    figures, written as each part ends; parts that are there already and are not measured
+                   anew stay (with --all or --write-docs docs/benchmarks/figures.json, if not given)
+  --write-docs     docs/benchmarks.md and its charts, of that file; without --all or --only nothing is run
 `
+
+const DOCS = fileURLToPath(new URL('../../docs', import.meta.url))
 
 const { values } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '9' },
-    keys: { type: 'string', default: '100000' },
-    value: { type: 'string', default: '100' },
-    children: { type: 'string', default: '2' },
+    all: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    faster: { type: 'string', default: '1' },
     json: { type: 'string' },
+    'write-docs': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 
-interface Running {
-  readonly peer: Peer
-  readonly client: PeerClient
-  readonly measured: Measured[]
+/** What is to be run; nothing, if only the documents are to be written. */
+function partsToRun(): readonly Part[] {
+  if (values.only !== undefined) {
+    const names = values.only.split(',')
+    const unknown = names.filter((name) => !PARTS.some((part) => part.name === name))
+    if (unknown.length > 0) {
+      throw new TypeError(
+        `--only: no part ${unknown.join(', ')}; there are ${PART_NAMES.join(', ')}`,
+      )
+    }
+    return PARTS.filter(({ name }) => names.includes(name))
+  }
+  if (values.all) return PARTS
+  return values['write-docs'] ? [] : [SHORT]
 }
 
-function loads(): LoadOptions[] {
-  const seconds = Number(values.seconds)
-  const common = { keys: Number(values.keys), valueBytes: Number(values.value) }
-  return (['get', 'set'] as const).flatMap((operation) =>
-    [1, 64, 256].map((inFlight) => ({
-      ...common,
-      operation,
-      inFlight,
-      // Sets run long enough to fill and apply the overlay several times.
-      seconds: operation === 'get' ? seconds / 3 : seconds,
-    })),
-  )
+function timingFor(parts: readonly Part[]): Timing {
+  const timing = parts.includes(SHORT) ? SHORT_TIMING : FULL_TIMING
+  const faster = positive('--faster', values.faster)
+  return {
+    rounds: values.rounds === undefined ? timing.rounds : positive('--rounds', values.rounds),
+    readSeconds: timing.readSeconds / faster,
+    writeSeconds: timing.writeSeconds / faster,
+    warmUpSeconds: timing.warmUpSeconds / faster,
+    beforeSeconds: timing.beforeSeconds / faster,
+    restSeconds: timing.restSeconds / faster,
+  }
+}
+
+function positive(option: string, text: string): number {
+  const number = Number(text)
+  if (!(number > 0)) throw new TypeError(`${option}: ${text} is no number above 0`)
+  return number
 }
 
 async function main(): Promise<void> {
-  const started: (Peer | AbsentPeer)[] = []
+  const parts = partsToRun()
+  const isForDocs = values.all || values['write-docs']
+  const file = values.json ?? (isForDocs ? `${DOCS}/benchmarks/figures.json` : undefined)
+  let figures: Figures = { machine: machineHere(), parts: [] }
+  if (file !== undefined) figures = await readFigures(file, figures, parts.length > 0)
+  if (parts.length > 0) {
+    const timing = timingFor(parts)
+    say(`${parts.reduce((sum, part) => sum + cellCountOf(part), 0)} cells, ${timing.rounds} rounds`)
+    say(`about ${(secondsOf(parts, timing) / 60).toFixed(1)} minutes\n`)
+    const onPart = async (part: PartFigures): Promise<void> => {
+      process.stdout.write(`\n${renderPart(part)}\n`)
+      figures = withPart(figures, part)
+      if (file !== undefined) await writeFigures(file, figures)
+    }
+    await runParts(parts, { timing, say, onPart })
+  }
+  if (values['write-docs']) await writeDocuments(figures, DOCS)
+}
+
+/** Of another machine nothing is kept: a page is about one. */
+async function readFigures(file: string, none: Figures, willMeasure: boolean): Promise<Figures> {
+  let text: string
   try {
-    started.push(await startKv({ children: Number(values.children) }))
-    started.push(await startRedis('always'), await startRedis('none'))
-    const rows = await measure(started)
-    process.stdout.write(`${machine()}\n\n${renderTable(rows)}\n`)
-    if (values.json !== undefined) {
-      await writeFile(values.json, JSON.stringify({ machine: machine(), rows }, undefined, 2))
-    }
-  } finally {
-    for (const peer of started) if ('stop' in peer) await peer.stop()
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || !willMeasure) throw error
+    return none
   }
+  const found = JSON.parse(text) as Figures
+  const isSame = JSON.stringify(found.machine) === JSON.stringify(none.machine)
+  return isSame || !willMeasure ? found : none
 }
 
-async function measure(peers: readonly (Peer | AbsentPeer)[]): Promise<(Row | AbsentRow)[]> {
-  const running: Running[] = []
-  for (const peer of peers) {
-    if ('stop' in peer) running.push({ peer, client: await peer.connect(), measured: [] })
-  }
-  const plan = loads()
-  for (const { client } of running) await fill(client, plan[0] as LoadOptions)
-  for (const load of plan) {
-    for (const { peer, client, measured } of running) {
-      process.stderr.write(`${load.operation}, ${load.inFlight} in flight: ${peer.name}\n`)
-      await run(client, { ...load, seconds: 0.5 })
-      measured.push(await run(client, load))
-    }
-  }
-  await Promise.all(running.map(({ client }) => client.close()))
-  return peers.map((peer) =>
-    'stop' in peer
-      ? {
-          peer: peer.name,
-          settings: peer.settings,
-          measured: running.find((entry) => entry.peer === peer)?.measured ?? [],
-        }
-      : { peer: peer.name, absent: peer.absent },
-  )
+/** Whole or not at all: a run that is broken off keeps what it has. */
+async function writeFigures(file: string, figures: Figures): Promise<void> {
+  await writeFile(`${file}.new`, `${JSON.stringify(figures, undefined, 1)}\n`)
+  await rename(`${file}.new`, file)
 }
 
-function machine(): string {
-  const model = cpus()[0]?.model.trim() ?? 'unknown processor'
-  return `${availableParallelism()} cores, ${model}, Node.js ${process.version}`
+/** Progress is not part of the result. */
+function say(line: string): void {
+  process.stderr.write(`${line}\n`)
 }
 
 if (values.help) process.stdout.write(USAGE)
