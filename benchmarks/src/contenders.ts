@@ -3,6 +3,7 @@ import type { ContenderName } from './contender-names.js'
 import { startKv } from './peers/kv.js'
 import type { AbsentPeer, Peer } from './peers/peer.js'
 import { startRedis } from './peers/redis.js'
+import { startRedisPair } from './peers/redis-pair.js'
 
 export type Start = () => Promise<Peer | AbsentPeer>
 
@@ -10,12 +11,12 @@ export const CONTENDERS: Readonly<Record<ContenderName, Start>> = {
   'kv-direct': () => startKv({ direct: true }),
   kv: () => startKv(),
   'kv-everysec': notHere('kv everysec'),
-  'kv-copies': notHere('kv, two copies'),
+  'kv-copies': () => startKv({ direct: true, replicationFactor: 2 }),
   'redis-always': () => startRedis('always'),
-  'redis-everysec': notHere('redis everysec'),
+  'redis-everysec': () => startRedis('everysec'),
   'redis-none': () => startRedis('none'),
-  'redis-replica': notHere('redis, replica and WAIT 1'),
-  'node-redis': notHere('node-redis'),
+  'redis-replica': startRedisPair,
+  'node-redis': () => startRedis('always', 'node-redis'),
   etcd: notHere('etcd'),
   nats: notHere('NATS KV'),
   'deno-kv': notHere('Deno KV'),

@@ -2,13 +2,18 @@
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { UntypedClient } from '@kv/client'
 import { createClient } from '@kv/client'
-import type { Peer, PeerClient } from './peer.js'
-import { processTimeMs } from '../process-time.js'
+import type { PeerClient, RestartablePeer } from './peer.js'
 import { freePort, ServerProcess } from './server-process.js'
+import { packageVersion } from './versions.js'
 
 const NODE_ENTRY = fileURLToPath(new URL('program/cli/main.js', import.meta.resolve('@kv/node')))
 
-export interface KvPeer extends Peer {
+/** So many keys lie in every shard, so that all have opened when these are answered. */
+const READY_KEYS = Array.from({ length: 256 }, (_, index) => `bench:ready:${index}`)
+
+const CHILDREN = 2
+
+export interface KvPeer extends RestartablePeer {
   readonly url: string
   /** A client as such, which can do more than a peer's. */
   open(): Promise<UntypedClient>
@@ -20,6 +25,8 @@ export interface KvPeerOptions {
   readonly children?: number
   /** Straight to the children; otherwise relayed through the coordinator. */
   readonly direct?: boolean
+  /** Copies of each shard, each in another child, all of them synced before an acknowledgement. */
+  readonly replicationFactor?: number
   /** Clients connected at once. */
   readonly connections?: number
   /**
@@ -32,25 +39,19 @@ export interface KvPeerOptions {
 export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
   const port = await freePort()
   const url = `kv://127.0.0.1:${port}`
-  const children = options.children ?? 2
-  const argumentsFor = (directory: string): string[] => [
-    NODE_ENTRY,
-    'serve',
-    `--data-dir=${directory}`,
-    `--port=${port}`,
-    `--children=${children}`,
-    ...(options.connections === undefined ? [] : [`--connections=${options.connections}`]),
-    '--log-level=warn',
-  ]
-  const server = await ServerProcess.start(
-    process.execPath,
-    argumentsFor,
-    environmentOf(options.asModulesAfter),
-  )
-  await server.ready(async () => {
-    await using probe = createClient(url)
-    await probe.connect()
+  const server = await ServerProcess.start({
+    command: process.execPath,
+    argumentsFor: (directory) => [
+      NODE_ENTRY,
+      'serve',
+      `--data-dir=${directory}`,
+      `--port=${port}`,
+      ...flagsOf(options),
+    ],
+    environment: environmentOf(options.asModulesAfter),
   })
+  const ready = (): Promise<void> => server.ready(() => hasAnswered(url))
+  await ready()
   const direct = options.direct ?? false
   const open = async (): Promise<UntypedClient> => {
     const client = createClient({ url, direct })
@@ -58,14 +59,46 @@ export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
     return client
   }
   return {
-    name: direct ? 'kv direct' : 'kv',
+    name: nameOf(options),
+    settings: settingsOf(options),
     url,
-    settings: `${direct ? 'direct' : 'relayed'}, ${children} children, fsync before every acknowledgement`,
     open,
     connect: async () => asPeer(await open()),
-    cpuMs: () => processTimeMs(server.pid),
+    cpuMs: () => server.cpuMs(),
+    memoryBytes: () => server.memoryBytes(),
+    kill: () => server.kill(),
+    restart: async () => {
+      await server.restart()
+      await ready()
+    },
     stop: () => server.stop(),
   }
+}
+
+function nameOf({ direct = false, replicationFactor: copies = 1 }: KvPeerOptions): string {
+  return `kv${direct ? ' direct' : ''}${copies === 1 ? '' : `, ${copies} copies`}`
+}
+
+function settingsOf(options: KvPeerOptions): string {
+  const { direct = false, children = CHILDREN, replicationFactor: copies = 1 } = options
+  const synced = copies === 1 ? 'fsync' : `fsync of ${copies} copies`
+  return `${packageVersion('@kv/node')}, ${children} children, ${synced} before every acknowledgement; ${packageVersion('@kv/client')}, ${direct ? 'direct' : 'relayed'}`
+}
+
+function flagsOf(options: KvPeerOptions): string[] {
+  const { children = CHILDREN, replicationFactor: copies, connections } = options
+  return [
+    `--children=${children}`,
+    '--log-level=warn',
+    ...(copies === undefined ? [] : [`--replication-factor=${copies}`, `--min-in-sync=${copies}`]),
+    ...(connections === undefined ? [] : [`--connections=${connections}`]),
+  ]
+}
+
+/** Looks for it often: what a client usually waits between two attempts would count as its start. */
+async function hasAnswered(url: string): Promise<void> {
+  await using probe = createClient({ url, reconnect: { baseMs: 5, maxMs: 10 } })
+  await probe.getMany(READY_KEYS)
 }
 
 function asPeer(client: UntypedClient): PeerClient {

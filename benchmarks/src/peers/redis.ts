@@ -1,66 +1,56 @@
-/** Redis through ioredis with auto-pipelining, as a Node developer would use it when it matters. */
-import { Redis } from 'ioredis'
-import type { AbsentPeer, Peer } from './peer.js'
-import { freePort, ServerProcess } from './server-process.js'
+/** Redis: one server, through either of its two clients. */
+import { ioredisPeerClient, openIoredis } from './ioredis-client.js'
+import { openNodeRedis } from './node-redis-client.js'
+import type { AbsentPeer, PeerClient, RestartablePeer } from './peer.js'
+import type { RedisDurability } from './redis-server.js'
+import { REDIS, REDIS_INSTALL, REDIS_SETTINGS, startRedisServer } from './redis-server.js'
+import { startIfInstalled } from './server-process.js'
+import { packageVersion, programVersion } from './versions.js'
 
-/** `always` syncs before every acknowledgement, as kv does; `none` keeps everything in memory. */
-export type RedisDurability = 'always' | 'none'
+export type RedisClient = 'ioredis' | 'node-redis'
 
-const ALWAYS = '--appendonly yes --appendfsync always'
-const NONE = '--appendonly no'
+interface ClientKind {
+  readonly package: string
+  readonly settings: string
+  connect(port: number): Promise<PeerClient>
+}
 
-export async function startRedis(durability: RedisDurability): Promise<Peer | AbsentPeer> {
-  const name = `redis ${durability}`
-  const port = await freePort()
-  const log = durability === 'always' ? ALWAYS : NONE
-  let server: ServerProcess
-  try {
-    server = await ServerProcess.start('redis-server', (directory) => [
-      ...`--port ${port} --bind 127.0.0.1 --daemonize no --logfile redis.log`.split(' '),
-      '--dir',
-      directory,
-      '--save',
-      '',
-      ...log.split(' '),
-    ])
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return { name, absent: 'redis-server is not installed' }
-  }
-  const connect = async (): Promise<Redis> => {
-    const redis = new Redis({
-      port,
-      host: '127.0.0.1',
-      enableAutoPipelining: true,
-      lazyConnect: true,
-    })
-    redis.on('error', () => undefined)
-    try {
-      await redis.connect()
-    } catch (error) {
-      // It would go on trying for ever.
-      redis.disconnect()
-      throw error
-    }
-    return redis
-  }
-  await server.ready(async () => {
-    const probe = await connect()
-    await probe.quit()
-  })
+const CLIENTS: Readonly<Record<RedisClient, ClientKind>> = {
+  ioredis: {
+    package: 'ioredis',
+    settings: 'auto-pipelining',
+    connect: async (port) => ioredisPeerClient(await openIoredis(port)),
+  },
+  'node-redis': { package: 'redis', settings: 'pipelining as it is', connect: openNodeRedis },
+}
+
+/** It can be killed; what it then has, is what its durability promises. */
+export function startRedis(
+  durability: RedisDurability,
+  client: RedisClient = 'ioredis',
+): Promise<RestartablePeer | AbsentPeer> {
+  const name = client === 'ioredis' ? `redis ${durability}` : `redis ${durability}, ${client}`
+  return startIfInstalled(name, REDIS_INSTALL, () => startPeer(name, durability, CLIENTS[client]))
+}
+
+async function startPeer(
+  name: string,
+  durability: RedisDurability,
+  client: ClientKind,
+): Promise<RestartablePeer> {
+  const version = await programVersion(REDIS)
+  const { port, process, ready } = await startRedisServer(durability)
+  await ready()
   return {
     name,
-    settings: `ioredis with auto-pipelining, ${log.replaceAll('--', '')}`,
-    connect: async () => {
-      const redis = await connect()
-      return {
-        get: (key) => redis.get(key),
-        set: (key, value) => redis.set(key, value),
-        close: async () => {
-          await redis.quit()
-        },
-      }
+    settings: `Redis ${version}, ${REDIS_SETTINGS[durability]}; ${packageVersion(client.package)}, ${client.settings}`,
+    connect: () => client.connect(port),
+    memoryBytes: () => process.memoryBytes(),
+    kill: () => process.kill(),
+    restart: async () => {
+      await process.restart()
+      await ready()
     },
-    stop: () => server.stop(),
+    stop: () => process.stop(),
   }
 }
