@@ -26,6 +26,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'benchmarks/src/**/*.test.ts'],
+          exclude: ['benchmarks/src/peers/**'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
@@ -34,7 +35,11 @@ export default defineConfig({
         test: {
           ...ofSystem,
           name: 'system',
-          include: ['apps/*/src/**/*.test.ts', 'tests/src/**/*.test.ts'],
+          include: [
+            'apps/*/src/**/*.test.ts',
+            'benchmarks/src/peers/**/*.test.ts',
+            'tests/src/**/*.test.ts',
+          ],
           exclude: ['tests/src/inside/**'],
         },
       },

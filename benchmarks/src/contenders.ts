@@ -1,7 +1,13 @@
 /** How each contender is started: the one list to extend when there is another peer. */
 import type { ContenderName } from './contender-names.js'
+import { startDenoKv } from './peers/deno-kv.js'
+import { startEtcd } from './peers/etcd.js'
 import { startKv } from './peers/kv.js'
+import { startLmdb } from './peers/lmdb.js'
+import { startMap } from './peers/map.js'
+import { startNats } from './peers/nats.js'
 import type { AbsentPeer, Peer } from './peers/peer.js'
+import { startRawLog } from './peers/raw-log.js'
 import { startRedis } from './peers/redis.js'
 import { startRedisPair } from './peers/redis-pair.js'
 
@@ -17,12 +23,12 @@ export const CONTENDERS: Readonly<Record<ContenderName, Start>> = {
   'redis-none': () => startRedis('none'),
   'redis-replica': startRedisPair,
   'node-redis': () => startRedis('always', 'node-redis'),
-  etcd: notHere('etcd'),
-  nats: notHere('NATS KV'),
-  'deno-kv': notHere('Deno KV'),
-  lmdb: notHere('LMDB in process'),
-  map: notHere('Map in process'),
-  'raw-log': notHere('raw log'),
+  etcd: startEtcd,
+  nats: startNats,
+  'deno-kv': startDenoKv,
+  lmdb: startLmdb,
+  map: startMap,
+  'raw-log': startRawLog,
 }
 
 /** It has its place in the plan, and a row that says so. */
