@@ -28,7 +28,7 @@ export interface Estimate {
   readonly fillKeysPerSecond: number
 }
 
-const FAST: Estimate = { startSeconds: 1.5, fillKeysPerSecond: 150_000 }
+const FAST: Estimate = { startSeconds: 1.5, fillKeysPerSecond: 80_000 }
 const SLOW: Estimate = { startSeconds: 3, fillKeysPerSecond: 10_000 }
 const SLOW_NAMES: ReadonlySet<ContenderName> = new Set(['etcd', 'nats', 'deno-kv'])
 

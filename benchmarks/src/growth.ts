@@ -12,7 +12,7 @@ import { runLoads } from './rounds.js'
 import type { Runner } from './rounds.js'
 
 /** What was written last is applied, and its memory given back. */
-const SETTLE_MS = 3_000
+export const SETTLE_MS = 3_000
 
 export interface Growing extends Runner {
   memoryBytes(): Promise<number | undefined>
@@ -23,6 +23,10 @@ export interface GrowthOptions {
   readonly timing: Timing
   readonly runners: ReadonlyMap<ContenderName, Growing>
   readonly say: (line: string) => void
+  /** Before memory is looked at. */
+  readonly settleMs: number
+  /** What there is so far: the last stage takes long, and may break. */
+  readonly onStage: (grown: Grown) => Promise<void>
 }
 
 export interface Grown {
@@ -31,7 +35,7 @@ export interface Grown {
   readonly restart: readonly FactFigures[]
 }
 
-export async function grow(parts: readonly Part[], options: GrowthOptions): Promise<Grown> {
+export async function grow(parts: readonly Part[], options: GrowthOptions): Promise<void> {
   const { runners, say } = options
   const wants = (name: PartName): boolean => parts.some((part) => part.name === name)
   const loads = parts.flatMap((part) => part.loads)
@@ -42,27 +46,30 @@ export async function grow(parts: readonly Part[], options: GrowthOptions): Prom
   for (const [contender, runner] of runners) empty.set(contender, await bytesOf(runner))
   for (const keys of wants('keys') ? STAGES : STAGES_OF_FACTS) {
     const isForFacts = STAGES_OF_FACTS.includes(keys)
-    say(`growing to ${shortCount(keys)} keys`)
     for (const [contender, runner] of runners) {
+      say(`growing to ${shortCount(keys)} keys: ${contender}`)
       const missing = await fillOf(runner, keys)
       if (!isForFacts || !wants('memory')) continue
       const figures = { contender, fact: 'bytes a key' as const, keys }
       memory.push(
         missing === undefined
-          ? await memoryFigures(figures, runner, empty.get(contender))
+          ? await memoryFigures(figures, {
+              runner,
+              emptyBytes: empty.get(contender),
+              settleMs: options.settleMs,
+            })
           : { ...figures, values: [], missing },
       )
     }
     const ofStage = loads.filter(({ load }) => load.keys === keys)
     const onLoad = (): void => say(`calls on ${shortCount(keys)} keys`)
     cells.push(...(await runLoads(ofStage, { ...options, onLoad })))
-    if (!isForFacts || !wants('restart')) continue
-    for (const [contender, runner] of runners) {
+    for (const [contender, runner] of isForFacts && wants('restart') ? runners : []) {
       say(`kill -9 and start with ${shortCount(keys)} keys: ${contender}`)
       restart.push(await restartFigures(contender, runner, keys))
     }
+    await options.onStage({ cells: [...cells], memory: [...memory], restart: [...restart] })
   }
-  return { cells, memory, restart }
 }
 
 async function bytesOf(runner: Growing): Promise<number | undefined> {
@@ -85,12 +92,17 @@ interface FactOf {
   readonly keys: number
 }
 
+interface Looked {
+  readonly runner: Growing
+  readonly emptyBytes: number | undefined
+  readonly settleMs: number
+}
+
 async function memoryFigures(
   figures: FactOf,
-  runner: Growing,
-  emptyBytes: number | undefined,
+  { runner, emptyBytes, settleMs }: Looked,
 ): Promise<FactFigures> {
-  await delay(SETTLE_MS)
+  await delay(settleMs)
   const bytes = await bytesOf(runner)
   if (bytes === undefined || emptyBytes === undefined) {
     return { ...figures, values: [], missing: 'its memory is not known' }

@@ -2,17 +2,19 @@
 import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
 import type { ContenderName } from './contender-names.js'
-import { grow } from './growth.js'
+import type { Grown } from './growth.js'
+import { grow, SETTLE_MS } from './growth.js'
 import { labelOf } from './loads/load.js'
 import type { Part, PartName, Timing } from './plan.js'
 import { contendersOf, GROWING } from './plan.js'
-import type { Machine, Participant, PartFigures } from './report/figures.js'
+import type { FactFigures, Machine, Participant, PartFigures } from './report/figures.js'
 import { runLoads } from './rounds.js'
 import { Stand } from './stand/stand.js'
 
 export interface RunOptions {
   readonly timing: Timing
   readonly say: (line: string) => void
+  /** A part that grows stage by stage comes after each of them, with all that it has so far. */
   readonly onPart: (part: PartFigures) => Promise<void>
 }
 
@@ -45,15 +47,18 @@ async function runGrowth(parts: readonly Part[], options: RunOptions): Promise<v
   const startedAt = performance.now()
   const field = await Field.start(GROWING)
   try {
-    const { cells, ...facts } = await grow(parts, { ...options, runners: field.stands })
-    for (const part of parts) {
-      await options.onPart({
-        ...headOf(part, options.timing, startedAt),
-        participants: field.participants,
-        cells: part.name === 'keys' ? cells : [],
-        facts: part.name === 'memory' || part.name === 'restart' ? facts[part.name] : [],
-      })
+    const onStage = async ({ cells, memory, restart }: Grown): Promise<void> => {
+      const factsOf: Partial<Record<PartName, readonly FactFigures[]>> = { memory, restart }
+      for (const part of parts) {
+        await options.onPart({
+          ...headOf(part, options.timing, startedAt),
+          participants: field.participants,
+          cells: part.name === 'keys' ? cells : [],
+          facts: factsOf[part.name] ?? [],
+        })
+      }
     }
+    await grow(parts, { ...options, runners: field.stands, settleMs: SETTLE_MS, onStage })
   } finally {
     await field.stop()
   }
