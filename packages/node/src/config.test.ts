@@ -30,6 +30,7 @@ describe('config', () => {
         inFlightBytesMax: 8_388_608,
         connectionsMax: 10_000,
       },
+      fsync: 'always',
       snapshotsEveryMs: 0,
       pingTimeoutMs: 1_000,
       logger: 'warn',
@@ -64,7 +65,7 @@ describe('config', () => {
     ['more copies than children', { replicationFactor: 3, children: 2 }, 'in another child'],
     ['more in sync than copies', { replicationFactor: 2, minInSync: 3 }, 'minInSync'],
     ['both dataDir and volumes', { volumes: ['/a'] }, 'either dataDir or volumes'],
-    ['another fsync', { fsync: 'everysec' }, "this version knows 'always' only"],
+    ['another fsync', { fsync: 'never' }, 'fsync is always or everysec, not never'],
   ]
   for (const [name, options, message] of wrong) {
     test(`${name} → a TypeError that says so`, () => {

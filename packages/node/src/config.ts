@@ -17,7 +17,7 @@ import {
 import type { Logger } from 'pino'
 import { assertRoomForCopies } from './coordinator/copies.js'
 import { isLoopback } from './ingress/origin.js'
-import type { PortRange } from './link/control.js'
+import type { Fsync, PortRange } from './link/control.js'
 import type { LogLevel } from './logger.js'
 import { isLogLevel } from './logger.js'
 
@@ -74,8 +74,12 @@ export interface NodeOptions {
    * copies if that is less.
    */
   readonly minInSync?: number | undefined
-  /** When a write is acknowledged. This version: once it is on disk. */
-  readonly fsync?: 'always' | undefined
+  /**
+   * When a write is acknowledged: `always`, the default, once it is on disk; `everysec` once the system
+   * has it, which syncs it within a second. Then `kill -9` of any process loses nothing either, but a
+   * power cut, or a crash of the system, takes back what was acknowledged in the last second or two.
+   */
+  readonly fsync?: Fsync | undefined
   /** What clients must show to come in. */
   readonly token?: string | undefined
   /**
@@ -146,6 +150,7 @@ export interface NodeSettings {
   readonly replicationFactor: number | undefined
   /** What was asked for; `undefined` for the default of the number of copies. */
   readonly minInSync: number | undefined
+  readonly fsync: Fsync
   readonly token: string | undefined
   readonly origins: readonly string[]
   /** `undefined`: none. */
@@ -182,7 +187,6 @@ export function resolveOptions(options: NodeOptions): NodeSettings {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.has(name)) throw new TypeError(`there is no option ${name}`)
   }
-  refuseUnsupported(options)
   const host = options.host ?? DEFAULT_HOST
   const token = resolveToken(options.token)
   if (typeof host !== 'string' || host === '') throw new TypeError('host is not a name or address')
@@ -209,6 +213,7 @@ export function resolveOptions(options: NodeOptions): NodeSettings {
     newShards: shards ?? defaultShards(cores),
     replicationFactor,
     minInSync,
+    fsync: resolveFsync(options.fsync ?? 'always'),
     token,
     origins: resolveOrigins(options.origins ?? []),
     directPorts: resolvePorts(options.directPorts ?? 'any'),
@@ -230,10 +235,9 @@ export function defaultShards(cores: number): number {
   return Math.min(SHARDS_MAX, Math.max(SHARDS_MIN, wanted))
 }
 
-function refuseUnsupported({ fsync = 'always' }: NodeOptions): void {
-  if (fsync !== 'always') {
-    throw new TypeError(`fsync '${String(fsync)}': this version knows 'always' only`)
-  }
+function resolveFsync(fsync: unknown): Fsync {
+  if (fsync === 'always' || fsync === 'everysec') return fsync
+  throw new TypeError(`fsync is always or everysec, not ${String(fsync)}`)
 }
 
 function resolveVolumes({ dataDir, volumes }: NodeOptions): readonly string[] {

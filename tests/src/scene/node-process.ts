@@ -25,6 +25,7 @@ export interface ServeOptions {
   readonly pingTimeoutMs?: number
   readonly replicationFactor?: number
   readonly minInSync?: number | undefined
+  readonly fsync?: 'always' | 'everysec' | undefined
   /** As `kv-node serve` takes it. */
   readonly directPorts?: string | undefined
   /** In place of `kv-node`; it takes the same flags and says its `url` likewise. */
@@ -174,6 +175,7 @@ function flagsOf(options: ServeOptions): string[] {
     pingTimeoutMs,
     replicationFactor,
     minInSync,
+    fsync,
     directPorts,
   } = options
   const flags = {
@@ -185,6 +187,7 @@ function flagsOf(options: ServeOptions): string[] {
     'ping-timeout': pingTimeoutMs,
     'replication-factor': replicationFactor,
     'min-in-sync': minInSync,
+    fsync,
     'direct-ports': directPorts,
   }
   return Object.entries(flags).flatMap(([name, value]) =>

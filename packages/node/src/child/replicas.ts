@@ -85,7 +85,7 @@ export class Replicas {
   constructor(ports: ReplicasPorts) {
     this.ports = ports
     this.engine = ports.engine ?? REAL_ENGINE
-    this.volumes = new Volumes(ports.configuration.childId)
+    this.volumes = new Volumes(ports.configuration)
   }
 
   /** The primary that serves the shard here. */
@@ -154,12 +154,11 @@ export class Replicas {
     const options: PrimaryOptions = {
       ...this.replicaOptions(place),
       epoch,
+      jumps: this.ports.configuration.jumps,
       clock: this.ports.clock,
       history: this.history,
       pace: this.ports.pace,
-      onFailure: (error) => {
-        this.fail(hosted, error)
-      },
+      onFailure: (error) => this.fail(hosted, error),
       ...(replica === undefined ? {} : { replica }),
       // Where nobody can follow, nothing is paid for it.
       ...(this.ports.configuration.replicationAddress === ''

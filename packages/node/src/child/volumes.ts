@@ -2,6 +2,7 @@
  * What the copies of one volume share in a child. Each volume has its own: a failing or hanging disk must
  * not stop what is on another.
  */
+import type { Configuration } from '../link/control.js'
 import { Journals } from '../shard/journal/journals.js'
 import { nodeFileSystem } from '../shard/log/file-system.js'
 import { OpeningTurns } from '../shard/opening-turns.js'
@@ -12,17 +13,18 @@ export interface Volume {
 }
 
 export class Volumes {
-  private readonly childId: number
+  private readonly configuration: Pick<Configuration, 'childId' | 'fsync'>
   private readonly known = new Map<string, Volume>()
 
-  constructor(childId: number) {
-    this.childId = childId
+  constructor(configuration: Pick<Configuration, 'childId' | 'fsync'>) {
+    this.configuration = configuration
   }
 
   at(volume: string): Volume {
     const known = this.known.get(volume)
     if (known !== undefined) return known
-    const journals = new Journals({ files: nodeFileSystem, volume, childId: this.childId })
+    const { childId, fsync } = this.configuration
+    const journals = new Journals({ files: nodeFileSystem, volume, childId, fsync })
     const made = { journals, openings: new OpeningTurns() }
     this.known.set(volume, made)
     return made

@@ -52,6 +52,9 @@ Options (each has a variable, KV_DATA_DIR for --data-dir; the option wins)
                       copies of every shard, each in another child; it can only grow
                       (what the directory has; 1 for a new one)
   --min-in-sync <n>   copies in sync below which writes wait  (2, or 1 with one copy)
+  --fsync <when>      acknowledge a write once it is on disk: always; or once the system has it, which
+                      syncs it within a second: everysec. A power cut then takes back the last
+                      second or two of what was acknowledged; killed processes do not  (always)
   --token <text>      what clients must show; better given as KV_TOKEN, since other
                       users of the machine can read command lines
   --origins <list>    web pages that may connect, such as https://app.example.com, comma-
@@ -89,6 +92,7 @@ const FLAGS = {
   shards: { type: 'string' },
   'replication-factor': { type: 'string' },
   'min-in-sync': { type: 'string' },
+  fsync: { type: 'string' },
   token: { type: 'string' },
   origins: { type: 'string' },
   'direct-ports': { type: 'string' },
@@ -191,6 +195,7 @@ function serveOptions(setting: Setting): NodeOptions {
     shards: wholeNumber(setting('shards')),
     replicationFactor: wholeNumber(setting('replication-factor')),
     minInSync: wholeNumber(setting('min-in-sync')),
+    fsync: fsyncOf(setting('fsync')),
     token: setting('token')?.text,
     origins: list(setting('origins')),
     directPorts: setting('direct-ports')?.text,
@@ -218,6 +223,13 @@ function wholeNumber(given: Given | undefined): number | undefined {
     throw new TypeError(`${given.source} is a whole number, not ${given.text}`)
   }
   return Number(given.text)
+}
+
+function fsyncOf(given: Given | undefined): NodeOptions['fsync'] {
+  if (given === undefined) return undefined
+  const { text, source } = given
+  if (text === 'always' || text === 'everysec') return text
+  throw new TypeError(`${source} is always or everysec, not ${text}`)
 }
 
 function logLevel(given: Given | undefined): NonNullable<NodeOptions['logger']> {

@@ -14,7 +14,13 @@ import { ClientIds } from '../ingress/client-ids.js'
 import { Greeter } from '../ingress/greeting.js'
 import { LANE_BYTES_MAX, Relay } from '../ingress/relay.js'
 import { tokenCheck } from '../ingress/token.js'
-import type { ClockReading, Configuration, DirectAccess, PortRange } from '../link/control.js'
+import type {
+  ClockReading,
+  Configuration,
+  DirectAccess,
+  Fsync,
+  PortRange,
+} from '../link/control.js'
 import type { ChildExit, ForkChild } from './child-process.js'
 import { assertScale } from './child-count.js'
 import type { CopyState } from './copy-state.js'
@@ -63,6 +69,7 @@ export interface CoordinatorSettings {
   readonly newShards: number
   readonly replicationFactor: number | undefined
   readonly minInSync: number | undefined
+  readonly fsync: Fsync
   readonly token: string | undefined
   readonly origins: readonly string[]
   /** Where children take clients by themselves; `undefined`: nowhere. */
@@ -229,6 +236,7 @@ export class Coordinator {
       connected: {
         connections: this.relay.connectionCount,
         batchesInFlight: this.relay.pendingBatches,
+        fsync: this.settings.fsync,
       },
       nowMs: performance.now(),
     })
@@ -315,7 +323,7 @@ export class Coordinator {
   }
 
   private configurationOf(childId: number): Configuration {
-    const { limits, snapshotsEveryMs } = this.settings
+    const { limits, fsync, snapshotsEveryMs } = this.settings
     const { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax } = limits
     return {
       childId,
@@ -323,6 +331,8 @@ export class Coordinator {
       shardCount: this.shardCount,
       clock: this.clock,
       limits: { valueBytesMax, overlayBytesMax, historyBytesMax, historyMsMax },
+      fsync,
+      jumps: this.directory.store.stored.jumps === true,
       snapshotsEveryMs,
       logLevel: this.settings.log.level,
       replicationAddress: this.runDirectory?.addressFor(childId) ?? '',

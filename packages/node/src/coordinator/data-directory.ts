@@ -6,6 +6,7 @@ import fs from 'node:fs/promises'
 import { KvError } from '@kv/protocol'
 import type { Logger } from 'pino'
 import { CLIENT_ID_BLOCK } from '../ingress/client-ids.js'
+import type { Fsync } from '../link/control.js'
 import { childCountAtStart } from './child-count.js'
 import { assertRoomForCopies, defaultMinInSync } from './copies.js'
 import type { DirectoryLock } from './directory-lock.js'
@@ -39,6 +40,7 @@ export interface DirectoryRequest {
   /** What was asked for; `undefined` if the directory decides. */
   readonly replicationFactor: number | undefined
   readonly minInSync: number | undefined
+  readonly fsync: Fsync
   readonly log: Logger
 }
 
@@ -94,6 +96,8 @@ async function openStore(request: DirectoryRequest): Promise<Omit<DataDirectory,
     incarnation: incarnation + 1,
     clientIdsEnd: clientIdsEnd + CLIENT_ID_BLOCK,
     processes: [],
+    // Known before anything can be lost, and never forgotten.
+    ...(request.fsync === 'everysec' ? { jumps: true } : {}),
     // Another `children` than that with which it was scaled counts for good.
     scaled: scaled?.asked === (request.children ?? 0) ? scaled : undefined,
   })

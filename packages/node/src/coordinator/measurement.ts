@@ -14,7 +14,7 @@ import type {
   Statistics,
 } from './statistics.js'
 
-type Connected = Pick<CoordinatorStats, 'connections' | 'batchesInFlight'>
+type Connected = Pick<CoordinatorStats, 'connections' | 'batchesInFlight' | 'fsync'>
 
 /** `nowMs` is monotonic. */
 export function measurementOf(

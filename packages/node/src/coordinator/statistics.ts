@@ -5,7 +5,7 @@
  * time is left out, and its shards come without figures.
  */
 import { NO_CHILD } from '@kv/protocol'
-import type { ChildReport, CopyReport, ShardReport } from '../link/control.js'
+import type { ChildReport, CopyReport, Fsync, ShardReport } from '../link/control.js'
 import type { ChildPhase } from './child-state.js'
 import type { NodeState } from './node-state.js'
 import { movesToCome } from './settled.js'
@@ -28,6 +28,8 @@ export interface CoordinatorStats extends ProcessStats {
   readonly connections: number
   /** Batches handed to children and not answered yet. */
   readonly batchesInFlight: number
+  /** When it acknowledges writes. */
+  readonly fsync: Fsync
 }
 
 export interface ChildStats extends ProcessStats {

@@ -5,7 +5,7 @@ import { progressLine, statusPage } from './status-page.js'
 const PROCESS = { pid: 10, rssBytes: 50 * 1_048_576, heapBytes: 1, cpuMs: 1 }
 
 const STATS: NodeStats = {
-  coordinator: { ...PROCESS, connections: 2, batchesInFlight: 0 },
+  coordinator: { ...PROCESS, connections: 2, batchesInFlight: 0, fsync: 'always' },
   scaling: { children: 1, shardsToMove: 1, isSettled: false },
   children: [
     {
@@ -53,6 +53,12 @@ const STATS: NodeStats = {
 }
 
 describe('status page', () => {
+  test('a node that acknowledges before it has synced → says so', () => {
+    const coordinator = { ...STATS.coordinator, fsync: 'everysec' as const }
+    const [line] = statusPage({ ...STATS, coordinator }).split('\n')
+    expect(line).toBe('coordinator 10, 2 connections, fsync everysec')
+  })
+
   test('children and shards, a line each; what is not known is a dash', () => {
     expect(statusPage(STATS).split('\n')).toEqual([
       'coordinator 10, 2 connections',

@@ -5,7 +5,7 @@ import type { ChildStats, NodeStats, ShardStats } from './statistics.js'
 
 export function statusPage(stats: NodeStats): string {
   return [
-    `coordinator ${stats.coordinator.pid}, ${stats.coordinator.connections} connections`,
+    coordinatorLine(stats),
     progressLine(stats),
     '',
     ...table(
@@ -30,6 +30,11 @@ export function statusPage(stats: NodeStats): string {
     ),
     '',
   ].join('\n')
+}
+
+function coordinatorLine({ coordinator: { pid, connections, fsync } }: NodeStats): string {
+  const line = `coordinator ${pid}, ${connections} connections`
+  return fsync === 'always' ? line : `${line}, fsync ${fsync}`
 }
 
 /** How far the node is from what it is to be. */

@@ -38,6 +38,8 @@ export interface StoredTopology {
   readonly shards: readonly StoredShard[]
   /** Children that were started and whose end was not seen. */
   readonly processes: readonly StoredProcess[]
+  /** The node has run with `fsync: 'everysec'`: epochs begin with a jump, for ever. */
+  readonly jumps?: boolean
   /** Absent in a node that was not scaled since it was last told how many children to have. */
   readonly scaled?: StoredScale | undefined
 }

@@ -117,6 +117,8 @@ function createSupervisor(children: number, copies = 1): Supervisor {
       shardCount: SHARDS,
       clock: { wallMs: 0, monotonicNs: '0' },
       limits: { valueBytesMax: 1, overlayBytesMax: 1, historyBytesMax: 1, historyMsMax: 1 },
+      fsync: 'always',
+      jumps: false,
       snapshotsEveryMs: 0,
       logLevel: 'silent',
       replicationAddress: copies === 1 ? '' : `/run/${childId}-${processes.length}.sock`,

@@ -28,7 +28,7 @@ const SECRET_BYTES = 32
 
 /** The part of the topology that its users change. */
 export type TopologyChange = Partial<
-  Pick<StoredTopology, 'incarnation' | 'clientIdsEnd' | 'shards' | 'processes' | 'scaled'>
+  Pick<StoredTopology, 'incarnation' | 'clientIdsEnd' | 'shards' | 'processes' | 'jumps' | 'scaled'>
 >
 
 interface Volume {

@@ -5,6 +5,9 @@
  * never waits behind data. The two channels are not ordered to each other.
  */
 
+/** When a write is acknowledged: once it is on disk, or once the system has it, which has a second. */
+export type Fsync = 'always' | 'everysec'
+
 /** How a child is to work; the first message it gets. */
 export interface Configuration {
   readonly childId: number
@@ -12,6 +15,9 @@ export interface Configuration {
   readonly shardCount: number
   readonly clock: ClockReading
   readonly limits: ChildLimits
+  readonly fsync: Fsync
+  /** Every epoch begins with a jump: what was acknowledged may have been lost, now or earlier. */
+  readonly jumps: boolean
   /** How often each primary takes a snapshot into a file; 0: never. */
   readonly snapshotsEveryMs: number
   readonly logLevel: string

@@ -83,6 +83,7 @@ export class Backup {
       pace: options.pace ?? writeAtOnce,
       now: () => options.clock.now(),
       hasRoom: () => this.tail.bytes < TAIL_BYTES_MAX,
+      stateRevision: () => this.replica.state.marks.applyingRevision,
       onDurable: (frame) => {
         this.onDurable(frame)
       },
@@ -304,7 +305,11 @@ export class Backup {
     const { overlay, state, sessions } = this.replica
     if (overlay.isEmpty || this.role === 'closed' || this.role === 'replacing') return
     try {
-      await applyOverlay(overlay, state, { sessions, timeMs: this.tail.lastTimeMs })
+      await applyOverlay(overlay, state, {
+        sessions,
+        timeMs: this.tail.lastTimeMs,
+        log: this.log.current,
+      })
       await this.dropLog()
       this.applyError = undefined
     } catch (error) {

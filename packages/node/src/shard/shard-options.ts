@@ -10,6 +10,8 @@ import type { SnapshotSettings } from './snapshot/snapshot-keeper.js'
 export interface ShardOptions extends ReplicaOptions {
   readonly epoch: number
   readonly clock: Clock
+  /** The epoch begins with a jump: the log may have lost what was acknowledged, now or ever before. */
+  readonly jumps?: boolean
   /** When groups are written; at once unless said otherwise. */
   readonly pace?: Pace
   /** How far back the log is kept for watchers; not at all unless said otherwise. */

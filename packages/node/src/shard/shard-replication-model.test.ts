@@ -52,6 +52,7 @@ describe('three copies under random schedules', () => {
           copies: COPIES,
           reconnects: true,
           withJournals: seed % 2 === 0,
+          fsync: seed % 4 === 0 ? 'everysec' : 'always',
         })
         const schedule = new ReplicaSchedule(group, randomFrom(seed))
         try {

@@ -21,6 +21,7 @@ import type { Group } from './sequencer/group.js'
 import type { Held } from './held.js'
 import { visibleAt } from './held.js'
 import type { LogPosition } from './log/position.js'
+import { EPOCH_JUMP, logOfEpoch } from './primary/epoch-jump.js'
 import { ReplicatedLog } from './primary/replicated-log.js'
 import type { Replica } from './replica.js'
 import { closeReplica, openReplica } from './replica.js'
@@ -85,6 +86,7 @@ export class Shard {
     this.keeper = new LogKeeper(replica.log, options.clock, options.history)
     this.watchers = new Watchers({
       epoch: options.epoch,
+      jump: options.jumps === true ? EPOCH_JUMP : 0,
       log: replica.log,
       sortSome: () => this.sortSome(),
       page: (request, onEntry) =>
@@ -94,11 +96,12 @@ export class Shard {
     })
     this.snapshots = this.newSnapshots(options, latest)
     const { pace = writeAtOnce } = options
+    const { log, lastRevision } = logOfEpoch(options, this.replication ?? replica.log, replica.log)
     this.sequencer = new Sequencer({
-      log: this.replication ?? replica.log,
+      log,
       pace: this.replication?.pace(pace) ?? pace,
       epoch: options.epoch,
-      lastRevision: replica.log.lastRevision,
+      lastRevision,
       lastTimeMs: replica.lastTimeMs,
       sessions: replica.sessions,
       now: () => this.clock.now(),
@@ -292,6 +295,8 @@ export class Shard {
   onTick(): void {
     this.replication?.onTick()
     this.snapshots?.onTick()
+    // What a journal could not sync is brought to the disk by opening the log again.
+    if (this.replica.log.failure !== undefined) this.fail(this.replica.log.failure)
     if (this.isServing) this.expireSome()
     if (this.applying !== undefined) return
     // Tried again at the next tick: a log that has failed says so to its next append.
@@ -301,14 +306,9 @@ export class Shard {
   private dropLog(): Promise<void> {
     const { state, log } = this.replica
     const isShort = log.spaceError !== undefined || this.applyError !== undefined
-    const { appliedRevision } = state.marks
-    const snapshotRevision = this.snapshots?.neededRevision
-    return this.keeper.drop(
-      appliedRevision,
-      isShort,
-      this.replication?.neededRevision,
-      snapshotRevision,
-    )
+    const { replication, snapshots } = this
+    const wanted = [replication?.neededRevision, snapshots?.neededRevision] as const
+    return this.keeper.drop(state.marks.appliedRevision, isShort, ...wanted)
   }
 
   /**
@@ -335,10 +335,10 @@ export class Shard {
   }
 
   private async applyOnce(): Promise<void> {
-    const { overlay, state, sessions } = this.replica
+    const { overlay, state, sessions, log } = this.replica
     if (!this.isServing) return
     try {
-      await applyOverlay(overlay, state, { sessions, timeMs: this.sequencer.recordTimeMs })
+      await applyOverlay(overlay, state, { sessions, timeMs: this.sequencer.recordTimeMs, log })
       await this.dropLog()
       this.applyError = undefined
     } catch (error) {

@@ -74,7 +74,7 @@ interface ShardCheck {
 }
 
 async function checkShard(
-  { identity: { clusterId }, volumes }: FoundNode,
+  { identity: { clusterId }, topology: { jumps }, volumes }: FoundNode,
   { shard, stored, journals, total }: ShardCheck,
 ): Promise<readonly Finding[]> {
   const { epoch, copies, primary, inSync = { members: [primary] } } = stored
@@ -108,7 +108,7 @@ async function checkShard(
     const statePath = join(directory, 'state')
     checked.push({ copy, directory, statePath, isInSync, log, marks, trace })
   }
-  findings.push(...(await compareCopies(checked, { clusterId, shard })))
+  findings.push(...(await compareCopies(checked, { clusterId, shard, mayLack: jumps === true })))
   return findings
 }
 

@@ -40,6 +40,8 @@ export function configurationOf(settings: HostSettings = {}): Configuration {
       historyBytesMax: 1_048_576,
       historyMsMax: 60_000,
     },
+    fsync: 'always',
+    jumps: false,
     snapshotsEveryMs: 0,
     logLevel: 'silent',
     replicationAddress,

@@ -24,6 +24,7 @@ export const PLAIN_SETTINGS: Omit<
     inFlightBytesMax: 1_000,
     connectionsMax: 3,
   },
+  fsync: 'always',
   snapshotsEveryMs: 0,
   pingTimeoutMs: 60_000,
   log: pino({ level: 'silent' }),

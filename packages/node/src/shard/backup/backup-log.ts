@@ -25,6 +25,8 @@ export interface BackupLogPorts {
   now(): number
   /** Whether frames may be appended; `resume` follows when they may again. */
   hasRoom(): boolean
+  /** The state holds no effect of a later revision. */
+  stateRevision(): number
   onDurable(frame: LogFrame): void
   /** The disk is full. Nothing of what waited here was written. */
   onNoRoom(error: LogNoRoom): void
@@ -106,8 +108,11 @@ export class BackupLog {
 
   private async write(frame: LogFrame): Promise<void> {
     const { body, jump, checksum } = frame
+    const isBehindState = this.log.lastRevision < this.ports.stateRevision()
     try {
       await this.log.append(frameBuffer(frame), body.length, frame, { jump, checksum })
+      // What a snapshot brought must not be ahead of what the log keeps: only then is it in sync.
+      if (isBehindState) await this.log.sync()
     } catch (error) {
       if (!(error instanceof LogNoRoom)) return this.fail(error as Error)
       this.queue.clear()
@@ -143,6 +148,8 @@ export class BackupLog {
 
   /** A disk that hangs is one that failed (hard-parts 5). */
   onTick(): void {
+    // What a journal could not sync is brought to the disk by opening the log again.
+    if (this.cutting === undefined && this.log.failure !== undefined) this.fail(this.log.failure)
     if (this.writing === undefined || this.ports.now() - this.begunAtMs <= HUNG_APPEND_MS) return
     this.log.abandon(new Error(`an append took longer than ${HUNG_APPEND_MS} ms`))
   }

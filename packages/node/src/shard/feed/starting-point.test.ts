@@ -30,6 +30,24 @@ describe('where a watcher goes on', () => {
     expect(resetReason(position, EXTENT)).toBe(reason)
   })
 
+  test('P6: a revision that was lost before a jump → reset; the last before it → goes on', () => {
+    const extent = {
+      epochTable: [
+        { epoch: 1, firstRevision: 1 },
+        { epoch: 2, firstRevision: 51 },
+      ],
+      jump: 40,
+      firstRevision: 1,
+      committedRevision: 60,
+    }
+    // The first epoch ended with revision 10, and what was given 11 is lost.
+    expect(resetReason({ epoch: 1, revision: 10, seen: 0 }, extent)).toBeUndefined()
+    for (const revision of [11, 50]) {
+      expect(resetReason({ epoch: 1, revision, seen: 0 }, extent)).toBe('diverged')
+    }
+    expect(resetReason({ epoch: 2, revision: 51, seen: 0 }, extent)).toBeUndefined()
+  })
+
   test('an epoch that the table has forgotten → reset, as nobody can tell', () => {
     const extent = { ...EXTENT, firstRevision: 1 }
     expect(resetReason({ epoch: 2, revision: 5, seen: 0 }, extent)).toBe('diverged')

@@ -11,6 +11,8 @@ import type { ResetReason } from './feed.js'
 
 export interface LogExtent {
   readonly epochTable: readonly EpochStart[]
+  /** Revisions left out where an epoch begins, 0 if none are; of older epochs that may be less. */
+  readonly jump?: number
   /** The oldest revision that can be read. */
   readonly firstRevision: number
   readonly committedRevision: number
@@ -19,9 +21,22 @@ export interface LogExtent {
 /** Why a watcher can't go on, or `undefined` if it can. */
 export function resetReason(position: WatchPosition, extent: LogExtent): ResetReason | undefined {
   const { epoch, revision, seen } = position
+  const { epochTable, jump = 0 } = extent
   if (revision > extent.committedRevision) return 'diverged'
   if ((seen > 0 ? revision : revision + 1) < extent.firstRevision) return 'trimmed'
-  return epochOf(revision, extent.epochTable) === epoch ? undefined : 'diverged'
+  if (epochOf(revision, epochTable) !== epoch || isLeftOut(revision, epochTable, jump))
+    return 'diverged'
+  return undefined
+}
+
+/**
+ * Whether a revision is one of those left out before the next epoch: what was given that number is lost
+ * (`fsync: 'everysec'`). Where the next epoch began without a jump that can't be told, and is taken so.
+ */
+function isLeftOut(revision: number, table: readonly EpochStart[], jump: number): boolean {
+  if (jump === 0) return false
+  const next = table.find(({ firstRevision }) => firstRevision > revision)
+  return next !== undefined && revision >= next.firstRevision - jump
 }
 
 /** The epoch in which a revision was written; 0 if the table does not reach back that far. */

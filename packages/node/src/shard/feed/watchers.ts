@@ -11,6 +11,8 @@ import type { LogExtent } from './starting-point.js'
 
 export interface WatchersPorts extends PagePorts {
   readonly epoch: number
+  /** Revisions left out where an epoch begins; 0: none are. */
+  readonly jump?: number
   readonly log: Pick<Log, 'epochTable' | 'firstRevision' | 'lastRevision' | 'reader'>
   /** The log can't be read. */
   onError(error: Error): void
@@ -29,6 +31,10 @@ export class Watchers implements LogExtent {
 
   get epochTable(): LogExtent['epochTable'] {
     return this.ports.log.epochTable
+  }
+
+  get jump(): number {
+    return this.ports.jump ?? 0
   }
 
   get firstRevision(): number {

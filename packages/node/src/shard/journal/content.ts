@@ -1,14 +1,15 @@
 /**
  * What a journal holds after an unclean end: the blocks of its two files, in the order written.
  *
- * One block of a journal is unsynced at a time, so only the last one may be torn: what it lacks was
+ * One block of a journal of `always` is unsynced at a time, so only the last one may be torn: what it lacks was
  * never acknowledged. A bad block before a good one is damage (P8), a bad frame in a good block is
- * damage of its shard.
+ * damage of its shard. Of a journal of `everysec` many are: `everysec-content.ts`.
  */
 import { LogDamage } from '../log/errors.js'
 import { hasCode, type LogFileSystem } from '../log/file-system.js'
 import { readWhole, withFile } from '../log/whole-io.js'
 import { BLOCK_ALIGNMENT_BYTES, decodeBlock, type Block } from './block.js'
+import { everysecBlocks, type JournalFileContent } from './everysec-content.js'
 import { journalIdOf, journalPaths } from './names.js'
 
 /** The blocks of one file that follow each other from its start. */
@@ -27,18 +28,35 @@ export async function readJournal(
   const paths = journalPaths(directory, name)
   const id = journalIdOf(name)
   if (id === undefined) throw new LogDamage('missing-journal', paths[0], 0)
-  const contents = await Promise.all(paths.map((path) => readFile(files, path)))
+  const first = await readIfThere(files, paths[0])
+  if (first === undefined) {
+    const others = journalPaths(directory, name, 'everysec')
+    const begun = await readIfThere(files, others[0])
+    if (begun === undefined) throw new LogDamage('missing-journal', paths[0], 0)
+    return everysecBlocks([begun, await readFile(files, others[1])], id)
+  }
+  const contents = [first, await readFile(files, paths[1])].map(({ bytes }) => bytes)
   const runs = paths.map((path, index) => runOf(path, contents[index]!, id))
   const [older, newer] = runs.toSorted((one, other) => firstNumber(one) - firstNumber(other))
   return blocksOf(older!, newer!, id)
 }
 
-async function readFile(files: LogFileSystem, path: string): Promise<Buffer> {
+async function readFile(files: LogFileSystem, path: string): Promise<JournalFileContent> {
+  const content = await readIfThere(files, path)
+  if (content === undefined) throw new LogDamage('missing-journal', path, 0)
+  return content
+}
+
+async function readIfThere(
+  files: LogFileSystem,
+  path: string,
+): Promise<JournalFileContent | undefined> {
   try {
     const file = await files.open(path, 'read')
-    return await withFile(file, async () => readWhole(file, 0, await file.size()))
+    const bytes = await withFile(file, async () => readWhole(file, 0, await file.size()))
+    return { path, bytes }
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) throw new LogDamage('missing-journal', path, 0)
+    if (hasCode(error, 'ENOENT')) return undefined
     throw error
   }
 }

@@ -1,4 +1,8 @@
-/** One of the two files of a journal: written in full beforehand, and open for durable writes. */
+/**
+ * One of the two files of a journal: written in full beforehand, and open for durable writes, or for
+ * such as a sync makes durable.
+ */
+import type { Fsync } from '../../link/control.js'
 import type { LogFile, LogFileSystem } from '../log/file-system.js'
 import { removeLeftover, writeFullSize } from '../log/segment.js'
 import { writeZeros } from '../log/whole-io.js'
@@ -7,6 +11,8 @@ export class JournalFile {
   readonly file: LogFile
   /** Where the next block goes. */
   endBytes = 0
+  /** The block that lies at its start, or is going to. */
+  firstBlock = 1
   private readonly files: LogFileSystem
   private readonly path: string
   private capacity: number
@@ -22,9 +28,11 @@ export class JournalFile {
     files: LogFileSystem,
     path: string,
     capacityBytes: number,
+    fsync: Fsync = 'always',
   ): Promise<JournalFile> {
     await writeFullSize(files, path, Buffer.alloc(0), capacityBytes)
-    return new JournalFile(files, path, await files.open(path, 'durable'), capacityBytes)
+    const file = await files.open(path, fsync === 'always' ? 'durable' : 'write')
+    return new JournalFile(files, path, file, capacityBytes)
   }
 
   get capacityBytes(): number {
@@ -44,6 +52,11 @@ export class JournalFile {
     } catch {
       // A small file does its work too, with more write-outs.
     }
+  }
+
+  /** Makes what was written durable, where a write alone does not. */
+  sync(): Promise<void> {
+    return this.file.sync()
   }
 
   close(): Promise<void> {

@@ -10,6 +10,7 @@ import { bindingName, bindingOf } from './names.js'
 
 interface WritableLog {
   writeOut(): Promise<void>
+  abandon(cause: Error): void
 }
 
 export class JournalMember implements FrameJournal {
@@ -60,6 +61,15 @@ export class JournalMember implements FrameJournal {
     } finally {
       this.underWay -= 1
     }
+  }
+
+  sync(): Promise<void> | undefined {
+    return this.journal.sync()
+  }
+
+  /** The journal has failed: so has its log. */
+  fail(cause: Error): void {
+    this.log?.abandon(cause)
   }
 
   /** The journal is given up if it is what the log waits for; a frame may also hang in its segment. */

@@ -38,7 +38,7 @@ async function bind(
 ): Promise<void> {
   const member = journal.memberFor(shard, `/volume/shards/${shard}/0/log`)
   await member.bind([])
-  member.join({ writeOut })
+  member.join({ writeOut, abandon: () => undefined })
   expect(disk.paths().filter((path) => path.endsWith('.bound'))).toHaveLength(1)
 }
 
@@ -139,7 +139,7 @@ describe('a journal', () => {
     const journal = await create(disk)
     const member = journal.memberFor(1, '/volume/shards/1/0/log')
     await member.bind([])
-    member.join({ writeOut: () => Promise.resolve() })
+    member.join({ writeOut: () => Promise.resolve(), abandon: () => undefined })
     await append(journal, 'a', 1)
     await member.release()
     await journal.close()

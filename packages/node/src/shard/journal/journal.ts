@@ -4,23 +4,34 @@
  *
  * Two files take turns. Before one is used again, every frame in it has been written to its segment;
  * if that can't be done the journal fails rather than overwrite what somebody may need. Its logs then
- * fail too, and are opened again with another journal. One block is unsynced at a time.
+ * fail too, and are opened again with another journal.
+ *
+ * With `always` a block is durable when its write returns, and one is unsynced at a time. With
+ * `everysec` blocks are synced up to a second later (`late-sync.ts`), and only those of the file in use
+ * are unsynced: before it changes files it ends the full one with a block that says what is needed no
+ * more, and syncs it (ADR 0030).
  */
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
+import type { Fsync } from '../../link/control.js'
 import { LogFailed } from '../log/errors.js'
 import type { LogFileSystem } from '../log/file-system.js'
 import { writeWhole } from '../log/whole-io.js'
+import type { Schedule } from '../log/next-segment.js'
+import { scheduleWithTimer } from '../log/options.js'
 import {
+  BLOCK_ALIGNMENT_BYTES,
   BLOCK_HEADER_BYTES,
   encodeBlock,
   JOURNAL_ID_BYTES,
+  MARKED_HEADER_BYTES,
   paddedBytes,
   recordBytes,
   type JournalRecord,
 } from './block.js'
 import { JournalFile } from './journal-file.js'
 import { JournalMember } from './journal-member.js'
+import { LateSync } from './late-sync.js'
 import { journalName, journalPaths } from './names.js'
 
 /** Files begin small, so that a child starts quickly, and double while they are used. */
@@ -36,6 +47,10 @@ export interface JournalOptions {
   readonly childId: number
   readonly fileBytesMin?: number
   readonly fileBytesMax?: number
+  /** When a frame counts as written: `always` unless said otherwise. */
+  readonly fsync?: Fsync
+  /** A timer; it paces the syncs of `everysec`. */
+  readonly schedule?: Schedule
 }
 
 interface Gathered {
@@ -57,6 +72,8 @@ export class Journal {
   /** The idle file holds frames that are to be written to their segments. */
   private mustFree = false
   private blockNumber = 1
+  /** The first block that somebody may need, as far as `everysec` has it on the disk. */
+  private neededFrom = 1
   private gathered: Gathered[] = []
   private isWriting = false
   private isScheduled = false
@@ -64,28 +81,53 @@ export class Journal {
   private failed: LogFailed | undefined
   private readonly members = new Map<number, JournalMember>()
   private readonly block: Buffer
+  /** Of a journal of `everysec`. */
+  private readonly late: LateSync | undefined
 
   private constructor(options: JournalOptions, id: Buffer, made: [JournalFile, JournalFile]) {
     this.id = id
     this.name = journalName(options.childId, id)
     this.files = options.files
     this.fileBytesMax = options.fileBytesMax ?? JOURNAL_FILE_BYTES_MAX
-    this.blockBytesMax = Math.min(BLOCK_BYTES_MAX, made[0].capacityBytes)
+    this.late = options.fsync === 'everysec' ? this.newLateSync(options) : undefined
+    this.blockBytesMax = Math.min(BLOCK_BYTES_MAX, made[0].capacityBytes - this.reservedBytes)
     this.block = Buffer.allocUnsafeSlow(this.blockBytesMax)
     this.active = made[0]
     this.idle = made[1]
   }
 
+  private newLateSync({ schedule = scheduleWithTimer }: JournalOptions): LateSync {
+    return new LateSync({
+      sync: () => this.active.sync(),
+      schedule,
+      now: () => performance.now(),
+      onFailure: (error) => this.fail(error),
+    })
+  }
+
+  private get headerBytes(): number {
+    return this.late === undefined ? BLOCK_HEADER_BYTES : MARKED_HEADER_BYTES
+  }
+
+  private blockBytes(records: readonly JournalRecord[]): number {
+    return records.reduce((sum, { bytes }) => sum + recordBytes(bytes.length), this.headerBytes)
+  }
+
+  /** Room for the block that ends a full file. */
+  private get reservedBytes(): number {
+    return this.late === undefined ? 0 : BLOCK_ALIGNMENT_BYTES
+  }
+
   /** Makes a new journal; one that exists is only ever read. */
   static async create(options: JournalOptions): Promise<Journal> {
-    const { files, directory, childId, fileBytesMin = JOURNAL_FILE_BYTES_MIN } = options
+    const { files, directory, childId, fileBytesMin = JOURNAL_FILE_BYTES_MIN, fsync } = options
     const id = randomBytes(JOURNAL_ID_BYTES)
     await files.makeDirectory(directory)
     await files.syncDirectory(dirname(directory))
-    const [first, second] = journalPaths(directory, journalName(childId, id))
-    const made = await JournalFile.create(files, first, fileBytesMin)
+    const [first, second] = journalPaths(directory, journalName(childId, id), fsync)
+    const made = await JournalFile.create(files, first, fileBytesMin, fsync)
     try {
-      const other = await JournalFile.create(files, second, fileBytesMin)
+      const other = await JournalFile.create(files, second, fileBytesMin, fsync)
       await files.syncDirectory(directory)
       return new Journal(options, id, [made, other])
     } catch (error) {
@@ -133,6 +175,13 @@ export class Journal {
   }
 
   /**
+   * Resolves when everything appended before the call is durable; `undefined` if it is already.
+   */
+  sync(): Promise<void> | undefined {
+    return this.late?.sync()
+  }
+
+  /**
    * Takes no more frames, as after a write that does not end. What is in that write may still become
    * durable, for logs that have nobody else and wait for it.
    */
@@ -156,7 +205,7 @@ export class Journal {
   }
 
   private takeBatch(): Gathered[] {
-    let bytes = BLOCK_HEADER_BYTES
+    let bytes = this.headerBytes
     let count = 0
     for (const { record } of this.gathered) {
       bytes += recordBytes(record.bytes.length)
@@ -167,20 +216,48 @@ export class Journal {
   }
 
   private async writeBlock(records: readonly JournalRecord[]): Promise<void> {
-    const bytes = encodeBlock(this.block, this.id, this.blockNumber, records)
+    const { late } = this
+    const isFull = !this.active.fits(paddedBytes(this.blockBytes(records)) + this.reservedBytes)
+    // Taken before anything is awaited: who is bound meanwhile must not be bound to this block.
+    const endNumber = this.blockNumber
+    if (isFull && late !== undefined) this.blockNumber += 1
+    const number = this.blockNumber
     this.blockNumber += 1
-    if (!this.active.fits(paddedBytes(bytes))) await this.swap()
-    await writeWhole(this.active.file, this.block, this.active.endBytes, bytes)
-    this.active.endBytes += paddedBytes(bytes)
+    if (late?.late !== undefined) await late.late
+    if (isFull) {
+      await this.freeing
+      if (late !== undefined) await this.endFull(endNumber, late)
+      this.swap(number)
+    }
+    await this.write(number, records)
     // Not before: by now the frames of the other file have reached the logs they belong to.
     if (this.mustFree) this.free()
   }
 
-  private async swap(): Promise<void> {
-    await this.freeing
+  private async write(number: number, records: readonly JournalRecord[]): Promise<void> {
+    const { active, block, late, id: journalId } = this
+    const marks = late && { syncedThrough: late.syncedThrough, neededFrom: this.neededFrom }
+    const bytes = encodeBlock(block, { journalId, number, marks }, records)
+    await writeWhole(active.file, block, active.endBytes, bytes)
+    active.endBytes += paddedBytes(bytes)
+    late?.onWritten(number)
+  }
+
+  /**
+   * What lies in the idle file is in segments: said by a last block of the full one, and on the disk,
+   * before the idle one is written over. From then on only the file in use is unsynced.
+   */
+  private async endFull(number: number, late: LateSync): Promise<void> {
+    this.neededFrom = this.active.firstBlock
+    await this.write(number, [])
+    await late.sync()
+  }
+
+  private swap(firstBlock: number): void {
     const full = this.active
     this.active = this.idle
     this.active.endBytes = 0
+    this.active.firstBlock = firstBlock
     this.idle = full
     this.mustFree = true
   }
@@ -197,8 +274,15 @@ export class Journal {
   }
 
   private fail(cause: unknown): LogFailed {
+    const isFirst = this.failed === undefined
     this.failed ??= new LogFailed('The journal failed; its logs must be opened again.', { cause })
     for (const { reject } of this.gathered.splice(0)) reject(this.failed)
+    // What they have acknowledged is on no disk until they are opened again: at once, not when they
+    // are written to next.
+    if (isFirst && this.late !== undefined) {
+      this.late.end()
+      for (const member of this.members.values()) member.fail(this.failed)
+    }
     return this.failed
   }
 
@@ -206,8 +290,11 @@ export class Journal {
   async close(): Promise<void> {
     await this.writing
     await this.freeing.catch(() => undefined)
+    this.late?.end()
     this.failed ??= new LogFailed('The journal is closed.')
     const isNeeded = this.members.size > 0
+    // Whoever opens its logs brings what it holds to the disk. Until then, this does.
+    if (isNeeded) await this.late?.sync().catch(() => undefined)
     for (const file of [this.active, this.idle]) await (isNeeded ? file.close() : file.remove())
   }
 }

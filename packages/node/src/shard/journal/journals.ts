@@ -3,10 +3,12 @@
  * left behind, from which it gives frames to the logs it opens.
  */
 import { join } from 'node:path'
+import type { Fsync } from '../../link/control.js'
 import { hasCode, type LogFileSystem } from '../log/file-system.js'
 import { CLOSING_MARK_NAME } from '../log/closing-mark.js'
 import { LogDamage } from '../log/errors.js'
 import type { JournaledFrame } from '../log/frame-journal.js'
+import type { Schedule } from '../log/next-segment.js'
 import { removeLeftover, segmentName } from '../log/segment.js'
 import type { Block, ReadRecord } from './block.js'
 import { readJournal } from './content.js'
@@ -21,6 +23,9 @@ export interface JournalsOptions {
   readonly childId: number
   readonly fileBytesMin?: number
   readonly fileBytesMax?: number
+  /** `always` unless said otherwise. What others left is read whichever it is of. */
+  readonly fsync?: Fsync
+  readonly schedule?: Schedule
 }
 
 /** What the opening of a log needs of journals. */

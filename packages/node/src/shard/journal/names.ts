@@ -6,10 +6,11 @@
  * journal and the first block that counts. The name is the whole content, so that it is never torn.
  */
 import { join } from 'node:path'
+import type { Fsync } from '../../link/control.js'
 
 /** The child that writes the journal, and an id that no other journal has. */
 const JOURNAL = /^(\d+)-([0-9a-f]{32})$/
-const FILE = /^(.+)\.[01]\.journal$/
+const FILE = /^(.+)\.[01]\.(?:journal|everysec)$/
 const BINDING = /^(.+)\.(\d+)\.bound$/
 
 export interface Binding {
@@ -32,8 +33,18 @@ export function isJournalOf(childId: number, name: string): boolean {
   return JOURNAL.exec(name)?.[1] === String(childId)
 }
 
-export function journalPaths(directory: string, name: string): readonly [string, string] {
-  return [join(directory, `${name}.0.journal`), join(directory, `${name}.1.journal`)]
+/** Who knows the files of `always` only does not find the others, and says that they are missing. */
+const SUFFIX: Readonly<Record<Fsync, string>> = { always: 'journal', everysec: 'everysec' }
+
+export function journalPaths(
+  directory: string,
+  name: string,
+  fsync: Fsync = 'always',
+): readonly [string, string] {
+  const [first, second] = [0, 1].map((index) =>
+    join(directory, `${name}.${index}.${SUFFIX[fsync]}`),
+  )
+  return [first!, second!]
 }
 
 /** The journal that a file of the directory of journals belongs to. */

@@ -10,7 +10,7 @@ export interface FrameJournal {
    */
   bind(names: readonly string[]): Promise<void>
   /**
-   * Resolves when `buffer[0, frameBytes)` is durable, with the place it belongs to: its offset in
+   * Resolves when `buffer[0, frameBytes)` is durable, or will be after a `sync`, with the place it belongs to: its offset in
    * the segment that begins with `firstRevision` and has this salt.
    */
   append(
@@ -20,6 +20,11 @@ export interface FrameJournal {
     buffer: Buffer,
     frameBytes: number,
   ): Promise<void>
+  /**
+   * Resolves when every frame appended before the call is durable, `undefined` if each is when its
+   * append resolves. Rejects if that can't be known any more: the log must be opened again.
+   */
+  sync(): Promise<void> | undefined
   /** An append of this log takes too long: whoever opens a log from now on is to use another journal. */
   abandon(cause: Error): void
   /** Every frame is in its segment and the clean close is recorded: the journal may forget the log. */

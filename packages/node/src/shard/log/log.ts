@@ -178,6 +178,14 @@ export class Log {
     }
   }
 
+  /**
+   * Resolves when every frame whose append has resolved is durable. At once, unless the journal says
+   * that a frame is written and syncs it later (`fsync: 'everysec'`).
+   */
+  async sync(): Promise<void> {
+    if (!this.#isClosedCleanly) await this.#segments.active.sync()
+  }
+
   /** Resolves when every frame is in its segment, durably, and the journal is not needed for it. */
   async writeOut(): Promise<void> {
     await this.#closing
@@ -245,6 +253,8 @@ export class Log {
         onBegin({ ...header, body: buffer.subarray(FRAME_HEADER_BYTES, frameBytes), checksum })
       }
       await active.append(buffer, frameBytes)
+      // Were a jump lost, the next would leave out the same revisions, and give again what follows them.
+      if (header.jump) await active.sync()
       this.#assertUsable()
       this.#last = { epoch: header.epoch, revision: lastRevisionOf(header), checksum }
       this.#epochs = withEpoch(this.#epochs, header.epoch, header.firstRevision)

@@ -102,7 +102,7 @@ export function nextCapacityBytes(
   return capacityBytes
 }
 
-const scheduleWithTimer: Schedule = (action, delayMs) => {
+export const scheduleWithTimer: Schedule = (action, delayMs) => {
   const timer = setTimeout(action, delayMs)
   timer.unref()
   return () => clearTimeout(timer)

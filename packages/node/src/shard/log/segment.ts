@@ -103,7 +103,7 @@ export async function removeLeftover(files: LogFileSystem, path: string): Promis
 /**
  * The segment that is being written. It knows bytes, not revisions.
  *
- * With a journal, a frame is durable there first and is *written behind*: it waits in memory until
+ * With a journal, a frame is there first, durable or about to be synced, and is *written behind*: it waits in memory until
  * enough has gathered for one write, or until somebody needs it in the file.
  */
 export class ActiveSegment {
@@ -205,6 +205,11 @@ export class ActiveSegment {
     return { firstRevision: previous.revision + 1, salt }
   }
 
+  /** Resolves when every frame appended before the call is durable, here or in the journal. */
+  async sync(): Promise<void> {
+    await this.#journal?.sync()
+  }
+
   /** Resolves when every frame appended before the call is in the file, durably. */
   async writeOut(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing
@@ -221,6 +226,9 @@ export class ActiveSegment {
     this.#behind = []
     const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
     try {
+      // Never what the journal may lose: it is from there that a torn write is mended.
+      const syncing = this.#journal?.sync()
+      if (syncing !== undefined) await syncing
       await this.#write(bytes, this.#writtenBytes, bytes.length)
     } catch (cause) {
       this.#failure = { cause }

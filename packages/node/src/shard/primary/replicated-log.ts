@@ -156,12 +156,18 @@ export class ReplicatedLog {
   }
 
   /** As `Log.append`, but resolves when the frame is committed. */
-  append(buffer: Buffer, bodyBytes: number, meta: FrameMeta): Promise<void> {
+  append(
+    buffer: Buffer,
+    bodyBytes: number,
+    meta: FrameMeta,
+    { jump = false }: Pick<AppendOptions, 'jump'> = {},
+  ): Promise<void> {
     if (this.givenUp !== undefined) return Promise.reject(this.givenUp)
     return new Promise((resolve, reject) => {
       const begunAtMs = this.ports.now()
       this.appending = { resolve, reject, begunAtMs, frame: undefined, isWritten: false }
-      this.writing = this.log.append(buffer, bodyBytes, meta, this.appendOptions).then(
+      const options = jump ? { ...this.appendOptions, jump } : this.appendOptions
+      this.writing = this.log.append(buffer, bodyBytes, meta, options).then(
         () => {
           this.onWritten()
         },

@@ -34,7 +34,7 @@ export interface SnapshotSettings {
 }
 
 export interface SnapshotKeeperPorts extends Place {
-  readonly log: Pick<Log, 'firstRevision'>
+  readonly log: Pick<Log, 'firstRevision' | 'sync'>
   readonly clock: Clock
   readonly fileSystem?: LogFileSystem
   committedRevision(): number
@@ -215,6 +215,8 @@ export class SnapshotKeeper {
       }
       if (part?.type !== 'snapshotEnd') return false
       await writer.end(part.end)
+      // What it holds must not be more than the log keeps.
+      await this.ports.log.sync()
       if (isGivenUp && !this.isClosed) return false
     } finally {
       await writer.close()

@@ -48,6 +48,21 @@ describe('applier: a generation', () => {
       expect(state.marks).toMatchObject({ appliedRevision: 3_000, applyingRevision: 3_000 })
     }))
 
+  test('P8: the log has not synced what is applied → nothing of it is in the state', () =>
+    withState(async (state, overlay) => {
+      commit(overlay, 1, 10)
+      const failing = { sync: () => Promise.reject(new Error('EIO')) }
+      await expect(applyOverlay(overlay, state, { ...beside(), log: failing })).rejects.toThrow(
+        'EIO',
+      )
+      expect({ entries: state.entryCount, ...state.marks }).toMatchObject({
+        entries: 0,
+        applyingRevision: 0,
+      })
+      await applyOverlay(overlay, state, { ...beside(), log: { sync: () => Promise.resolve() } })
+      expect(state.entryCount).toBe(10)
+    }))
+
   test('values larger than a slice → stored', () =>
     withState(async (state, overlay) => {
       for (let index = 0; index < 8; index += 1) {

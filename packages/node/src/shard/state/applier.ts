@@ -23,6 +23,8 @@ export interface AppliedBeside {
   }
   /** No frame has a later time, in epoch milliseconds. */
   readonly timeMs: number
+  /** Where what is applied comes from, unless all of it is durable. */
+  readonly log?: { sync(): Promise<void> }
 }
 
 /** Applies what the overlay holds. Resolves when it is in the state, on disk, and dropped. */
@@ -35,6 +37,8 @@ export async function applyOverlay(
   // Frozen already: an attempt before this one failed, and the whole generation is due again.
   if (generation === undefined) return
   const sessions = beside.sessions.freeze(generation.lastRevision)
+  // The state must not hold what the log may lose.
+  await beside.log?.sync()
   while (generation.order.sortSome()) await nextTurn()
   await storeGeneration(generation, state, { sessions, timeMs: beside.timeMs })
   state.refresh()

@@ -4,6 +4,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Fsync } from '../../link/control.js'
 import { Backup } from '../backup.js'
 import { Journals } from '../journal/journals.js'
 import type { SetChange, StoredSet } from '../replication/in-sync-set.js'
@@ -24,6 +25,9 @@ export interface ReplicaGroupOptions {
   readonly copies: number
   readonly minInSync?: number
   readonly withJournals?: boolean
+  /** Of the journals. */
+  readonly fsync?: Fsync
+  readonly files?: () => KillableFileSystem
   /** A line that breaks is made anew. */
   readonly reconnects?: boolean
 }
@@ -91,11 +95,12 @@ export class ReplicaGroup {
   private process(copy: number): Process {
     const known = this.processes.get(copy)
     if (known !== undefined) return known
-    const fileSystem = new KillableFileSystem()
+    const { fsync = 'always', files = () => new KillableFileSystem() } = this.options
+    const fileSystem = files()
     const volume = join(this.options.directory, `volume-${copy}`)
     const journals =
       this.options.withJournals === true
-        ? new Journals({ files: fileSystem, volume, childId: copy + 1 })
+        ? new Journals({ files: fileSystem, volume, childId: copy + 1, fsync })
         : undefined
     const made = { fileSystem, journals, backup: undefined, primary: undefined }
     this.processes.set(copy, made)
@@ -162,6 +167,7 @@ export class ReplicaGroup {
       clock: this.clock,
       shardOptions: {
         replication: this.replicationOf(copy),
+        jumps: this.options.fsync === 'everysec',
         ...(replica === undefined ? {} : { replica }),
       },
       onFailure: (error) => {

@@ -21,7 +21,10 @@ export interface ShardUnderTestOptions {
   readonly history?: HistoryLimits
   readonly journals?: Journals
   readonly onFailure?: (error: Error) => void
-  readonly shardOptions?: Pick<ShardOptions, 'replica' | 'replication' | 'snapshots' | 'onRebuilt'>
+  readonly shardOptions?: Pick<
+    ShardOptions,
+    'replica' | 'replication' | 'snapshots' | 'onRebuilt' | 'jumps'
+  >
   /** The shard is there, and its epoch begins. */
   readonly onOpening?: (under: ShardUnderTest) => void
 }

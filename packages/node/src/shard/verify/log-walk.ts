@@ -20,6 +20,10 @@ export interface WalkedLog {
   /** The oldest revision that is still there. */
   readonly firstRevision: number
   readonly segments: number
+  /** How many it holds: where an epoch begins with a jump, fewer than the numbers go over. */
+  readonly revisions: number
+  /** Whether its clean close is recorded. */
+  readonly isClosed: boolean
 }
 
 export interface LogWalk extends LogIdentity {
@@ -41,11 +45,16 @@ export async function walkLog(walk: LogWalk): Promise<WalkedLog> {
   const found = await readHeaders(walk, names)
   const mark = names.includes(CLOSING_MARK_NAME) ? await readMark(walk) : undefined
   let last: LogPosition = found[0]?.header.previous ?? LOG_START
+  let revisions = 0
+  const onFrame = (frame: LogFrame, path: string): void => {
+    revisions += frame.count
+    walk.onFrame(frame, path)
+  }
   for (const [index, segment] of found.entries()) {
-    last = await walkSegment(walk, segment, placeOf(found, index, mark))
+    last = await walkSegment({ ...walk, onFrame }, segment, placeOf(found, index, mark))
   }
   const firstRevision = (found[0]?.header.previous.revision ?? 0) + 1
-  return { last, firstRevision, segments: found.length }
+  return { last, firstRevision, segments: found.length, revisions, isClosed: mark !== undefined }
 }
 
 async function readHeaders(walk: LogWalk, names: readonly string[]): Promise<FoundSegment[]> {

@@ -77,7 +77,7 @@ export async function checkReplica(check: ReplicaCheck): Promise<CheckedReplica>
 
 function figuresOf(log: WalkedLog | undefined): { segments: number; revisions: number } {
   if (log === undefined) return { segments: 0, revisions: 0 }
-  return { segments: log.segments, revisions: log.last.revision - log.firstRevision + 1 }
+  return { segments: log.segments, revisions: log.revisions }
 }
 
 /** Undefined if it is damaged. */
