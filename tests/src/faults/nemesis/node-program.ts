@@ -22,6 +22,7 @@ const { values } = parseArgs({
     'ping-timeout': { type: 'string' },
     'replication-factor': { type: 'string', default: '1' },
     'min-in-sync': { type: 'string' },
+    fsync: { type: 'string', default: 'always' },
     'direct-ports': { type: 'string' },
   },
 })
@@ -34,6 +35,7 @@ const node = await startNode({
   pingTimeoutMs: Number(values['ping-timeout']),
   replicationFactor: Number(values['replication-factor']),
   ...(values['min-in-sync'] === undefined ? {} : { minInSync: Number(values['min-in-sync']) }),
+  fsync: values.fsync as 'always' | 'everysec',
   directPorts: values['direct-ports'],
   logger: values['log-level'] as LogLevel,
   limits: { overlayBytesMax: OVERLAY_BYTES_MAX, historyBytesMax: HISTORY_BYTES_MAX },

@@ -181,6 +181,7 @@ function flagsOf({
   ]
   if (others.replicationFactor !== 1) flags.push(`--replicas ${others.replicationFactor}`)
   if (others.minInSync !== undefined) flags.push(`--min-in-sync ${others.minInSync}`)
+  if (others.fsync !== 'always') flags.push(`--fsync ${others.fsync}`)
   if (others.direct !== 'both') flags.push(`--direct ${others.direct}`)
   if (others.scales) flags.push('--scale')
   if (others.kinds !== undefined) flags.push(`--only ${others.kinds.join(',')}`)

@@ -47,7 +47,7 @@ export async function run(
   const control = await mkdtemp(join(tmpdir(), 'kv-faults-control-'))
   const port = await freePort()
   const directPorts = portsFrom(await freePort())
-  const { children, shards, pingTimeoutMs, replicationFactor, minInSync, canary } = settings
+  const { children, shards, pingTimeoutMs, replicationFactor, minInSync, fsync, canary } = settings
   const node = new NodeUnderFault({
     directory,
     port,
@@ -56,6 +56,7 @@ export async function run(
     pingTimeoutMs,
     replicationFactor,
     minInSync,
+    fsync,
     directPorts: `${directPorts[0]}-${directPorts.at(-1)}`,
     logLevel: settings.log === undefined ? 'error' : 'info',
     program: fileURLToPath(new URL('../nemesis/node-program.js', import.meta.url)),

@@ -32,6 +32,7 @@ export interface RunSettings {
   readonly replicationFactor: number
   /** As the node has it if it is left out. */
   readonly minInSync: number | undefined
+  readonly fsync: 'always' | 'everysec'
   /** Which clients go straight to the children, where these can be reached. */
   readonly direct: DirectClients
   /** Megabytes of a file system made for the run, which is full at times; 0: none is made. */
@@ -61,6 +62,7 @@ export const USAGE = `pnpm faults [options]
   --gap <ms>        longest time between two faults (default 1500)
   --replicas <n>    copies of each shard (default 1)
   --min-in-sync <n> of them that must be in sync for writes (default: as the node has it)
+  --fsync <when>    always or everysec (default always)
   --direct <which>  whether clients go past the coordinator: on, off, or both, half of them
                     (default both)
   --scale           the node is told to have more children or fewer, too: from as many as copies to 5
@@ -95,6 +97,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
       gap: { type: 'string', default: '1500' },
       replicas: { type: 'string', default: '1' },
       'min-in-sync': { type: 'string' },
+      fsync: { type: 'string', default: 'always' },
       direct: { type: 'string', default: 'both' },
       disk: { type: 'string', default: '0' },
       failpoints: { type: 'string' },
@@ -126,6 +129,7 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     healingMs: values.canary === undefined ? 60_000 : 15_000,
     replicationFactor: Math.max(whole('replicas', values.replicas), canary?.replicas ?? 1),
     minInSync: optional('min-in-sync', values['min-in-sync']) ?? canary?.minInSync,
+    fsync: fsyncOf(values.fsync),
     direct: directOf(values.direct),
     diskMegabytes: whole('disk', values.disk),
     failpoints: optional('failpoints', values.failpoints),
@@ -137,6 +141,11 @@ export function settingsFrom(args: readonly string[]): RunSettings | undefined {
     log: values.log,
     json: values.json,
   }
+}
+
+function fsyncOf(text: string): RunSettings['fsync'] {
+  if (text === 'always' || text === 'everysec') return text
+  throw new TypeError(`--fsync is always or everysec, not ${text}`)
 }
 
 /** With long values, as a walk has them, few calls fill a log. */
