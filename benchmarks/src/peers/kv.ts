@@ -27,6 +27,8 @@ export interface KvPeerOptions {
   readonly direct?: boolean
   /** Copies of each shard, each in another child, all of them synced before an acknowledgement. */
   readonly replicationFactor?: number
+  /** `everysec` acknowledges before it syncs, which it does within a second. */
+  readonly fsync?: 'always' | 'everysec'
   /** Clients connected at once. */
   readonly connections?: number
   /**
@@ -75,22 +77,25 @@ export async function startKv(options: KvPeerOptions = {}): Promise<KvPeer> {
   }
 }
 
-function nameOf({ direct = false, replicationFactor: copies = 1 }: KvPeerOptions): string {
-  return `kv${direct ? ' direct' : ''}${copies === 1 ? '' : `, ${copies} copies`}`
+function nameOf({ direct = false, replicationFactor: copies = 1, fsync }: KvPeerOptions): string {
+  const name = `kv${direct ? ' direct' : ''}${copies === 1 ? '' : `, ${copies} copies`}`
+  return fsync === 'everysec' ? `${name}, everysec` : name
 }
 
 function settingsOf(options: KvPeerOptions): string {
   const { direct = false, children = CHILDREN, replicationFactor: copies = 1 } = options
-  const synced = copies === 1 ? 'fsync' : `fsync of ${copies} copies`
-  return `${packageVersion('@kv/node')}, ${children} children, ${synced} before every acknowledgement; ${packageVersion('@kv/client')}, ${direct ? 'direct' : 'relayed'}`
+  const what = copies === 1 ? 'fsync' : `fsync of ${copies} copies`
+  const when = options.fsync === 'everysec' ? 'every second' : 'before every acknowledgement'
+  return `${packageVersion('@kv/node')}, ${children} children, ${what} ${when}; ${packageVersion('@kv/client')}, ${direct ? 'direct' : 'relayed'}`
 }
 
 function flagsOf(options: KvPeerOptions): string[] {
-  const { children = CHILDREN, replicationFactor: copies, connections } = options
+  const { children = CHILDREN, replicationFactor: copies, fsync, connections } = options
   return [
     `--children=${children}`,
     '--log-level=warn',
     ...(copies === undefined ? [] : [`--replication-factor=${copies}`, `--min-in-sync=${copies}`]),
+    ...(fsync === undefined ? [] : [`--fsync=${fsync}`]),
     ...(connections === undefined ? [] : [`--connections=${connections}`]),
   ]
 }
