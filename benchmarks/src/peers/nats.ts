@@ -13,6 +13,8 @@ import { packageVersion, programVersion } from './versions.js'
 const NAME = 'NATS KV'
 const BUCKET = 'bench'
 const CONFIGURATION = 'nats.conf'
+/** JetStream's code for a write on condition of a revision that is not the last one. */
+const WRONG_LAST_SEQUENCE = 10_071
 
 export function startNats(): Promise<Peer | AbsentPeer> {
   return startIfInstalled(NAME, 'apt-get install nats-server', startPeer)
@@ -65,9 +67,11 @@ function clientOf(connection: NatsConnection, bucket: KV): PeerClient {
     set: (key, value) => bucket.put(subject(key), value),
     setIf: async (key, value) => {
       const held = await bucket.get(subject(key))
-      return held === null
-        ? bucket.create(subject(key), value)
-        : bucket.update(subject(key), value, held.revision)
+      const written =
+        held === null
+          ? bucket.create(subject(key), value)
+          : bucket.update(subject(key), value, held.revision)
+      return written.catch(refusal)
     },
     watch: async (key, onChange) => {
       const changes = await bucket.watch({
@@ -84,6 +88,12 @@ function clientOf(connection: NatsConnection, bucket: KV): PeerClient {
     },
     close: () => connection.close(),
   }
+}
+
+/** That the version is another one by now is an answer, and no failure. */
+function refusal(error: unknown): false {
+  if ((error as { readonly code?: unknown }).code === WRONG_LAST_SEQUENCE) return false
+  throw error
 }
 
 /** Keys may hold neither `:` nor much else. */
