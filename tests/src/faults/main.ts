@@ -15,9 +15,11 @@ const EXIT_USAGE = 2
 
 async function main(settings: RunSettings): Promise<void> {
   process.stderr.write(`seed ${settings.seed}\n`)
-  const proof = await run(settings, (number, { operations, findings }) => {
+  const proof = await run(settings, (number, { operations, findings }, { kills }) => {
     const found = Object.values(findings).flat().length
-    process.stderr.write(`round ${number}: ${operations} operations, ${found} findings\n`)
+    process.stderr.write(
+      `round ${number}: ${operations} operations, ${kills} kills so far, ${found} findings\n`,
+    )
   })
   const report = settings.report ? { ...proof, figures: await measureFigures(settings) } : proof
   process.stdout.write(render(report, settings))

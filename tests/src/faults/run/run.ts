@@ -13,7 +13,7 @@ import { failpointsOf } from '../failpoints/failpoints.js'
 import { SmallDisk } from '../../scene/small-disk.js'
 import { environmentWith } from '../inside/environment.js'
 import { History } from '../history/history.js'
-import { type Harm, NodeUnderFault } from '../nemesis/node-under-fault.js'
+import { type FaultCounts, type Harm, NodeUnderFault } from '../nemesis/node-under-fault.js'
 import type { Fault } from '../nemesis/schedule.js'
 import { FailpointWalk, visitsOf } from '../nemesis/failpoint-walk.js'
 import { Nemesis } from '../nemesis/nemesis.js'
@@ -38,7 +38,7 @@ const SERIOUS = /"level":60|unhandled|uncaught/i
 
 export async function run(
   settings: RunSettings,
-  onRound: (number: number, result: RoundResult) => void,
+  onRound: (number: number, result: RoundResult, soFar: FaultCounts) => void,
 ): Promise<Report> {
   const { diskMegabytes } = settings
   const whyNoDisk = diskMegabytes === 0 ? 'not asked for' : SmallDisk.whyNot()
@@ -123,7 +123,7 @@ interface Stage {
 async function rounds(
   settings: RunSettings,
   { node, network, clients, watchers, probe, control, smallDisk }: Stage,
-  onRound: (number: number, result: RoundResult) => void,
+  onRound: (number: number, result: RoundResult, soFar: FaultCounts) => void,
 ): Promise<Report> {
   const random = new SeededRandom(settings.seed)
   const history = new History()
@@ -172,7 +172,7 @@ async function rounds(
     const ports = { node, clients, watchers, history, random, trouble }
     const result = await runRound(number, settings, ports)
     results.push(result)
-    onRound(number, result)
+    onRound(number, result, node.counts)
     // One finding is enough to look into; what follows may be its consequence.
     if (Object.values(result.findings).some((found: readonly string[]) => found.length > 0)) break
   }
