@@ -4,6 +4,11 @@
  * One block of a journal of `always` is unsynced at a time, so only the last one may be torn: what it lacks was
  * never acknowledged. A bad block before a good one is damage (P8), a bad frame in a good block is
  * damage of its shard. Of a journal of `everysec` many are: `everysec-content.ts`.
+ *
+ * So the older file is whole, and what lies behind the last block of the newer one is older still, or
+ * zeros, or a block that was torn. That holds while a file comes to be used again, too: the first that is
+ * written over is the head of its first block, by that of an empty block, within a sector. With the old
+ * head the file is as it was, with the new one it is the newer.
  */
 import { LogDamage } from '../log/errors.js'
 import { hasCode, type LogFileSystem } from '../log/file-system.js'
@@ -75,7 +80,7 @@ function runOf(path: string, bytes: Buffer, id: Buffer): Run {
   return { path, bytes, blocks, endBytes }
 }
 
-/** A file without a valid first block has not been used, or its very first write was torn. */
+/** A file without a valid first block has not been used, or it is damaged. */
 function firstNumber({ blocks }: Run): number {
   return blocks[0]?.number ?? 0
 }
@@ -86,11 +91,17 @@ function blocksOf(older: Run, newer: Run, id: Buffer): readonly Block[] {
     const stray = blockAfter(run, last, id)
     if (stray !== undefined) throw new LogDamage('bad-journal-block', run.path, run.endBytes)
   }
-  const endsAt = older.blocks.at(-1)?.number
-  if (endsAt !== undefined && endsAt + 1 !== newer.blocks[0]!.number) {
+  if (isGapBetween(older.blocks.at(-1), newer.blocks[0])) {
     throw new LogDamage('bad-journal-block', older.path, older.endBytes)
   }
   return withoutTear(older.blocks.concat(newer.blocks))
+}
+
+/** A file that begins with an empty block follows the other one, which is there then. */
+function isGapBetween(last: Block | undefined, next: Block | undefined): boolean {
+  if (last !== undefined) return last.number + 1 !== next?.number
+  // A version before this one began its files with frames, and tore the first head of the other one.
+  return next?.records.length === 0
 }
 
 function withoutTear(blocks: readonly Block[]): readonly Block[] {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, expect, test } from 'vitest'
 import { LogDamage, LogFailed } from '../log/errors.js'
 import { SimulatedDisk } from '../log/testing/simulated-disk.js'
-import { BLOCK_ALIGNMENT_BYTES } from './block.js'
+import { BLOCK_ALIGNMENT_BYTES, encodeBlock } from './block.js'
 import { readJournal } from './content.js'
 import { Journal } from './journal.js'
 import type { JournalMember } from './journal-member.js'
 import { Journals } from './journals.js'
-import { journalPaths } from './names.js'
+import { journalIdOf, journalName, journalPaths } from './names.js'
 
 const DIRECTORY = '/volume/journals'
 const FILE_BYTES = 65_536
@@ -179,6 +179,46 @@ describe('the journal of another child, from which logs are opened', () => {
   })
 })
 
+describe('a journal of a version that began its files with frames', () => {
+  const name = journalName(1, Buffer.alloc(16, 7))
+
+  /** A page for each block, whose frame says its number. */
+  function fileOf(numbers: readonly number[]): Buffer {
+    const bytes = Buffer.alloc(FILE_BYTES)
+    for (const [page, number] of numbers.entries()) {
+      const frame = {
+        shard: 0,
+        salt: 7,
+        firstRevision: 1,
+        offset: 0,
+        bytes: Buffer.from(`${number}`),
+      }
+      const target = bytes.subarray(page * BLOCK_ALIGNMENT_BYTES)
+      encodeBlock(target, { journalId: journalIdOf(name)!, number }, [frame])
+    }
+    return bytes
+  }
+
+  async function read(first: Buffer, second: Buffer): Promise<string[]> {
+    const disk = new SimulatedDisk()
+    const paths = journalPaths(DIRECTORY, name)
+    for (const [index, bytes] of [first, second].entries()) disk.place(paths[index]!, bytes)
+    const blocks = await readJournal(disk.mount(), DIRECTORY, name)
+    return blocks.flatMap(({ records }) => records.map(({ bytes }) => bytes.toString()))
+  }
+
+  test('both files count', async () => {
+    expect(await read(fileOf([1, 2, 3]), fileOf([4, 5]))).toEqual(['1', '2', '3', '4', '5'])
+    expect(await read(fileOf([6, 7]), fileOf([4, 5]))).toEqual(['4', '5', '6', '7'])
+  })
+
+  test('a first block that is torn at its head is cut', async () => {
+    const torn = fileOf([1, 2, 3])
+    torn.fill(1, 0, 512)
+    expect(await read(torn, fileOf([4, 5]))).toEqual(['4', '5'])
+  })
+})
+
 describe('a journal whose write hangs', () => {
   interface Hung {
     readonly journals: Journals
@@ -247,6 +287,27 @@ describe('P8: damage of a journal is noticed', () => {
       disk.place(path, bytes)
       await assert.rejects(textsIn(disk, journal), LogDamage)
     }
+  })
+
+  test('any head in a file that is used again, and in the one before it', async () => {
+    const disk = new SimulatedDisk()
+    const journal = await create(disk)
+    for (const text of 'abcdefg') await append(journal, text.repeat(LARGE))
+    // Both begin with an empty block now; the first one holds the newest.
+    const [first, second] = journalPaths(DIRECTORY, journal.name)
+    const heads: [string, number][] = [[first, 0]]
+    for (const page of [0, 1, 6, 11]) heads.push([second, page * BLOCK_ALIGNMENT_BYTES])
+    for (const [path, head] of heads) {
+      const whole = disk.bytesOf(path)
+      for (let at = 0; at < 40; at += 1) {
+        const bytes = Buffer.from(whole)
+        bytes[head + at]! ^= 0x10
+        disk.place(path, bytes)
+        await assert.rejects(textsIn(disk, journal), { damage: 'bad-journal-block' })
+      }
+      disk.place(path, whole)
+    }
+    expect((await textsIn(disk, journal)).map((text) => text[0]).join('')).toBe('defg')
   })
 
   test('a frame of a block before a good one: the others of the block can be read', async () => {

@@ -6,7 +6,9 @@
  * if that can't be done the journal fails rather than overwrite what somebody may need. Its logs then
  * fail too, and are opened again with another journal.
  *
- * With `always` a block is durable when its write returns, and one is unsynced at a time. With
+ * With `always` a block is durable when its write returns, and one is unsynced at a time. A file that is
+ * used again begins with an empty block, on the disk before anything else of it is written over: a power
+ * cut can tear the first frames, and parts of them among old blocks would look like damage. With
  * `everysec` blocks are synced up to a second later (`late-sync.ts`), and only those of the file in use
  * are unsynced: before it changes files it ends the full one with a block that says what is needed no
  * more, and syncs it (ADR 0030).
@@ -39,6 +41,8 @@ export const JOURNAL_FILE_BYTES_MIN: number = 1_048_576
 export const JOURNAL_FILE_BYTES_MAX: number = 8_388_608
 /** Frames beyond it go into the next block. A frame for a journal is at most half as long. */
 export const BLOCK_BYTES_MAX: number = 524_288
+/** Room that the block between two files takes, at the start of one or the end of the other. */
+const EMPTY_BLOCK_BYTES = BLOCK_ALIGNMENT_BYTES
 
 export interface JournalOptions {
   readonly files: LogFileSystem
@@ -90,7 +94,7 @@ export class Journal {
     this.files = options.files
     this.fileBytesMax = options.fileBytesMax ?? JOURNAL_FILE_BYTES_MAX
     this.late = options.fsync === 'everysec' ? this.newLateSync(options) : undefined
-    this.blockBytesMax = Math.min(BLOCK_BYTES_MAX, made[0].capacityBytes - this.reservedBytes)
+    this.blockBytesMax = Math.min(BLOCK_BYTES_MAX, made[0].capacityBytes - EMPTY_BLOCK_BYTES)
     this.block = Buffer.allocUnsafeSlow(this.blockBytesMax)
     this.active = made[0]
     this.idle = made[1]
@@ -115,7 +119,7 @@ export class Journal {
 
   /** Room for the block that ends a full file. */
   private get reservedBytes(): number {
-    return this.late === undefined ? 0 : BLOCK_ALIGNMENT_BYTES
+    return this.late === undefined ? 0 : EMPTY_BLOCK_BYTES
   }
 
   /** Makes a new journal; one that exists is only ever read. */
@@ -218,17 +222,13 @@ export class Journal {
   private async writeBlock(records: readonly JournalRecord[]): Promise<void> {
     const { late } = this
     const isFull = !this.active.fits(paddedBytes(this.blockBytes(records)) + this.reservedBytes)
-    // Taken before anything is awaited: who is bound meanwhile must not be bound to this block.
-    const endNumber = this.blockNumber
-    if (isFull && late !== undefined) this.blockNumber += 1
+    // Taken before anything is awaited: who is bound meanwhile must not be bound to these blocks.
+    const emptyNumber = this.blockNumber
+    if (isFull) this.blockNumber += 1
     const number = this.blockNumber
     this.blockNumber += 1
     if (late?.late !== undefined) await late.late
-    if (isFull) {
-      await this.freeing
-      if (late !== undefined) await this.endFull(endNumber, late)
-      this.swap(number)
-    }
+    if (isFull) await this.changeFiles(emptyNumber)
     await this.write(number, records)
     // Not before: by now the frames of the other file have reached the logs they belong to.
     if (this.mustFree) this.free()
@@ -244,9 +244,22 @@ export class Journal {
   }
 
   /**
-   * What lies in the idle file is in segments: said by a last block of the full one, and on the disk,
-   * before the idle one is written over. From then on only the file in use is unsynced.
+   * What lies in the idle file is in segments. An empty block says so on the disk before frames are
+   * written over it.
    */
+  private async changeFiles(emptyNumber: number): Promise<void> {
+    const { late } = this
+    await this.freeing
+    if (late === undefined) {
+      this.swap(emptyNumber)
+      await this.write(emptyNumber, [])
+    } else {
+      await this.endFull(emptyNumber, late)
+      this.swap(emptyNumber + 1)
+    }
+  }
+
+  /** From then on only the file in use is unsynced. */
   private async endFull(number: number, late: LateSync): Promise<void> {
     this.neededFrom = this.active.firstBlock
     await this.write(number, [])

@@ -3,7 +3,7 @@
  * what survives a power cut:
  *
  * - bytes written are seen at once and survive only once synced; at a power cut any of the unsynced
- *   sectors may have been written, in any order;
+ *   sectors may have been written, in any order, and so may those of a durable write that is under way;
  * - names survive once their directory was synced; at a cut any of the later changes may have.
  *
  * Programs use the disk through a mount. After `kill` or `cutPower` the old mounts never answer
@@ -13,6 +13,8 @@ import { dirname } from 'node:path'
 import type { LogFile, LogFileSystem, OpenMode } from '../file-system.js'
 
 const SECTOR_BYTES = 512
+/** What some disks write as one, and a system's cache hands to any of them. */
+const PAGE_SECTORS = 8
 
 export interface DiskOperation {
   readonly kind: 'open' | 'write' | 'read' | 'sync' | 'rename' | 'unlink' | 'syncDirectory'
@@ -107,7 +109,7 @@ export class SimulatedDisk {
     for (const change of this.#unsyncedChanges) if (random() < 0.5) change.apply(this.#durable)
     this.#unsyncedChanges = []
     for (const inode of this.#durable.values()) {
-      for (const sector of inode.dirty) if (random() < 0.5) writeBack(inode, sector)
+      tear(inode, random() < 0.5 ? 1 : PAGE_SECTORS, random)
       inode.dirty.clear()
       inode.seen = Buffer.from(inode.durable)
     }
@@ -192,7 +194,10 @@ class SimulatedFile implements LogFile {
       this.#inode.dirty.clear()
       throw systemError(fault.code)
     }
-    if (this.#mode === 'durable') syncInode(this.#inode)
+    if (this.#mode !== 'durable') return count
+    // On its way to the disk: a power cut now tears it.
+    await this.#enter()
+    syncInode(this.#inode)
     return count
   }
 
@@ -229,6 +234,17 @@ function writeSeen(inode: Inode, bytes: Buffer, position: number): void {
   bytes.copy(inode.seen, position)
   for (let sector = Math.floor(position / SECTOR_BYTES); sector * SECTOR_BYTES < end; sector += 1) {
     inode.dirty.add(sector)
+  }
+}
+
+/** Of every so many sectors that lie together, all of the unsynced ones get to the disk or none. */
+function tear(inode: Inode, together: number, random: () => number): void {
+  const kept = new Map<number, boolean>()
+  for (const sector of inode.dirty) {
+    const unit = Math.floor(sector / together)
+    const isKept = kept.get(unit) ?? random() < 0.5
+    kept.set(unit, isKept)
+    if (isKept) writeBack(inode, sector)
   }
 }
 
