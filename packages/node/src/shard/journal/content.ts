@@ -10,12 +10,22 @@
  * written over is the head of its first block, by that of an empty block, within a sector. With the old
  * head the file is as it was, with the new one it is the newer.
  */
+import type { Fsync } from '../../link/control.js'
 import { LogDamage } from '../log/errors.js'
 import { hasCode, type LogFileSystem } from '../log/file-system.js'
 import { readWhole, withFile } from '../log/whole-io.js'
 import { BLOCK_ALIGNMENT_BYTES, decodeBlock, type Block } from './block.js'
 import { everysecBlocks, type JournalFileContent } from './everysec-content.js'
 import { journalIdOf, journalPaths } from './names.js'
+
+/** A writer that lives changes files once or twice more: what the log to be opened has there is needed. */
+const READINGS_MAX = 3
+
+interface JournalContent {
+  readonly fsync: Fsync
+  readonly id: Buffer
+  readonly files: readonly [JournalFileContent, JournalFileContent]
+}
 
 /** The blocks of one file that follow each other from its start. */
 interface Run {
@@ -25,23 +35,55 @@ interface Run {
   readonly endBytes: number
 }
 
+/**
+ * The blocks of both files that count. Rejects with `LogDamage`.
+ *
+ * Its writer may live, and change files after one was read and before the other is. What that leaves out
+ * looks like damage; damage looks the same when it is read again.
+ */
 export async function readJournal(
   files: LogFileSystem,
   directory: string,
   name: string,
 ): Promise<readonly Block[]> {
+  let content = await readContent(files, directory, name)
+  for (let readings = 1; ; readings += 1) {
+    try {
+      return blocksIn(content)
+    } catch (damage) {
+      if (readings === READINGS_MAX) throw damage
+      const before = content
+      content = await readContent(files, directory, name)
+      if (isSame(before, content)) throw damage
+    }
+  }
+}
+
+async function readContent(
+  files: LogFileSystem,
+  directory: string,
+  name: string,
+): Promise<JournalContent> {
   const paths = journalPaths(directory, name)
   const id = journalIdOf(name)
   if (id === undefined) throw new LogDamage('missing-journal', paths[0], 0)
   const first = await readIfThere(files, paths[0])
-  if (first === undefined) {
-    const others = journalPaths(directory, name, 'everysec')
-    const begun = await readIfThere(files, others[0])
-    if (begun === undefined) throw new LogDamage('missing-journal', paths[0], 0)
-    return everysecBlocks([begun, await readFile(files, others[1])], id)
+  if (first !== undefined) {
+    return { fsync: 'always', id, files: [first, await readFile(files, paths[1])] }
   }
-  const contents = [first, await readFile(files, paths[1])].map(({ bytes }) => bytes)
-  const runs = paths.map((path, index) => runOf(path, contents[index]!, id))
+  const others = journalPaths(directory, name, 'everysec')
+  const begun = await readIfThere(files, others[0])
+  if (begun === undefined) throw new LogDamage('missing-journal', paths[0], 0)
+  return { fsync: 'everysec', id, files: [begun, await readFile(files, others[1])] }
+}
+
+function isSame(one: JournalContent, other: JournalContent): boolean {
+  return one.files.every(({ bytes }, index) => bytes.equals(other.files[index]!.bytes))
+}
+
+function blocksIn({ fsync, id, files }: JournalContent): readonly Block[] {
+  if (fsync === 'everysec') return everysecBlocks(files, id)
+  const runs = files.map(({ path, bytes }) => runOf(path, bytes, id))
   const [older, newer] = runs.toSorted((one, other) => firstNumber(one) - firstNumber(other))
   return blocksOf(older!, newer!, id)
 }

@@ -179,6 +179,35 @@ describe('the journal of another child, from which logs are opened', () => {
   })
 })
 
+describe('a journal that is read while it is written', () => {
+  test.each(['always', 'everysec'] as const)(
+    'changes files between the readings of both → read again, no damage: %s',
+    async (fsync) => {
+      const disk = new SimulatedDisk()
+      const sizes = { fileBytesMin: FILE_BYTES, fileBytesMax: FILE_BYTES }
+      const options = { files: disk.mount(), directory: DIRECTORY, childId: 1, ...sizes }
+      const journal = await Journal.create({ ...options, fsync, schedule: () => () => undefined })
+      await append(journal, 'a'.repeat(LARGE))
+      let onRead = (): void => undefined
+      const isRead = new Promise<void>((resolve) => (onRead = resolve))
+      let letGo = (): void => undefined
+      const until = new Promise<void>((resolve) => (letGo = resolve))
+      const second = journalPaths(DIRECTORY, journal.name, fsync)[1]
+      disk.onOperation = ({ kind, path }) => {
+        if (kind !== 'read' || path !== second) return undefined
+        disk.onOperation = () => undefined
+        onRead()
+        return { kind: 'wait', until }
+      }
+      const reading = textsIn(disk, journal)
+      await isRead
+      for (const text of 'bcd') await append(journal, text.repeat(LARGE))
+      letGo()
+      expect((await reading).map((text) => text[0]).join('')).toBe('abcd')
+    },
+  )
+})
+
 describe('a journal of a version that began its files with frames', () => {
   const name = journalName(1, Buffer.alloc(16, 7))
 
