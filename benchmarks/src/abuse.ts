@@ -2,52 +2,54 @@
  * What a node takes: the memory of connections that rest, and what those who behave notice of a hundred
  * that do not.
  *
- *   node benchmarks/dist/abuse.js [--idle 10000] [--seconds 10] [--abusers 100] [--kinds 'slow readers,…']
+ *   node benchmarks/dist/abuse.js [--pairs 5] [--seconds 10] [--abusers 100] [--kinds 'slow readers,…'] [--each]
+ *                                 [--rate 1600] [--idle 10000] [--nice 19]
  *
- * Clients that behave have one call under way each, reads and writes by turns; they and those that do not
- * are processes of their own. Abusers get what CPU time is left (nice 19): this measures what
- * they do to the node, not to the machine. The ratio is of the medians of several pairs of runs.
+ * Clients that behave (16, all together `rate` calls a second, each with one call under way, reads and writes by
+ * turns) are one process, and go on with the same in both halves of a pair: without abusers, then with
+ * them. The ratio is that of the two p99, the median of all pairs. `each`: every kind of abuser by itself.
+ *
+ * Abusers burn their own machines elsewhere; here they have the same two cores as the node. So they get what
+ * CPU time nobody else wants (`nice`, as a session of their own: Linux shares time out by session first).
  */
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { setPriority } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { createClient } from '@kv/client'
 import type { Kind } from './abuse/abusers.js'
 import { abuse, KINDS } from './abuse/abusers.js'
-import { RawConnection } from './abuse/raw-connection.js'
+import type { Behaviour, Times } from './abuse/behaving.js'
+import { behave, fill } from './abuse/behaving.js'
+import type { Offered } from './abuse/raw-connection.js'
+import { offered, RawConnection } from './abuse/raw-connection.js'
+import type { KvPeer } from './peers/kv.js'
 import { startKv } from './peers/kv.js'
+import { spreadOf } from './statistics.js'
 
-const CLIENTS = 16
-const KEYS = 20_000
-const VALUE = 'x'.repeat(90)
-const LOWEST_PRIORITY = 19
 const OPENED_AT_ONCE = 100
 const SAMPLE_MS = 200
+/** From when on abuse, or the end of it, is what it stays. */
+const SETTLE_MS = 2_000
 
 const { values } = parseArgs({
   options: {
-    idle: { type: 'string', default: '10000' },
+    pairs: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '10' },
     abusers: { type: 'string', default: '100' },
-    pairs: { type: 'string', default: '3' },
     kinds: { type: 'string', default: KINDS.join(',') },
+    each: { type: 'boolean', default: false },
+    rate: { type: 'string', default: '1600' },
+    idle: { type: 'string', default: '10000' },
+    nice: { type: 'string', default: '19' },
     role: { type: 'string' },
     port: { type: 'string', default: '0' },
   },
 })
-interface Processes {
-  readonly coordinator: { readonly pid: number }
-  readonly children: readonly { readonly pid: number }[]
-}
-
-const known: { processes?: Processes } = {}
-const kinds = values.kinds.split(',') as Kind[]
 // Nobody goes on without the one that measures.
 process.on('disconnect', () => process.exit())
 if (values.role === undefined) await measure()
@@ -55,34 +57,39 @@ else if (values.role === 'idle') await rest(Number(values.port))
 else if (values.role === 'abusers') await abuseAll(Number(values.port))
 else await behave(Number(values.port))
 
-interface Times {
-  readonly getMs: readonly number[]
-  readonly setMs: readonly number[]
-  readonly failed: number
+interface Run {
+  readonly times: Times
+  /** Of all processes of the node. */
+  readonly cpuMs: number
+  readonly peakBytes: number
 }
 
 async function measure(): Promise<void> {
   const kv = await startKv({ connections: Number(values.idle) + 10_000 })
   try {
-    const client = await kv.open()
     const port = Number(new URL(kv.url).port)
-    await client.setMany(
-      Array.from({ length: KEYS }, (_, index) => [`key:${index}`, VALUE] as const),
-    )
-    await delay(2_500)
-    if (Number(values.idle) > 0) await measureIdle(port)
-    for (let pair = 0; pair < Number(values.pairs); pair += 1) await measureAbuse(port)
+    const client = await kv.open()
+    await fill(client)
     await client.close()
+    await delay(SETTLE_MS)
+    const behaving = begin('behave', port, [])
+    await once(behaving, 'message')
+    await run(kv, behaving)
+    if (Number(values.idle) > 0) await measureIdle(kv, behaving, port)
+    const kinds = values.kinds.split(',')
+    const rounds = values.each ? kinds.map((kind) => [kind]) : [kinds]
+    for (const each of rounds) await measureAbuse(kv, behaving, port, each)
+    behaving.kill()
   } finally {
     await kv.stop()
   }
 }
 
-async function measureIdle(port: number): Promise<void> {
+async function measureIdle(kv: KvPeer, behaving: ChildProcess, port: number): Promise<void> {
   const before = await memoryOf(port)
-  const idle = begin('idle', port)
+  const idle = begin('idle', port, [])
   await once(idle, 'message')
-  await delay(3_000)
+  await delay(SETTLE_MS)
   const after = await memoryOf(port)
   const each = (name: keyof Memory): string =>
     ((after[name] - before[name]) / Number(values.idle) / 1_024).toFixed(2)
@@ -91,42 +98,66 @@ async function measureIdle(port: number): Promise<void> {
       `${mebibytes(after.coordinator)} MiB, ${each('coordinator')} KiB each; ` +
       `children ${mebibytes(before.children)} → ${mebibytes(after.children)} MiB`,
   )
-  say(`with them: ${figures(await behaveFor(port))}`)
-  idle.kill()
-  await once(idle, 'exit')
-  await delay(1_000)
+  say(`  with them: ${figures(await run(kv, behaving))}`)
+  await end(idle)
+  await delay(SETTLE_MS)
 }
 
-async function measureAbuse(port: number): Promise<void> {
-  const quiet = await behaveFor(port)
-  const abusers = begin('abusers', port)
-  setPriority(abusers.pid as number, LOWEST_PRIORITY)
-  await delay(2_000)
-  let peak = 0
-  let isOver = false
-  const sampling = (async () => {
-    while (!isOver) {
-      const { coordinator, children } = await memoryOf(port)
-      peak = Math.max(peak, coordinator + children)
-      await delay(SAMPLE_MS)
+async function measureAbuse(
+  kv: KvPeer,
+  behaving: ChildProcess,
+  port: number,
+  kinds: readonly string[],
+): Promise<void> {
+  say(`${values.abusers} abusers: ${kinds.join(', ')}`)
+  const pairs: { readonly quiet: Run; readonly abused: Run }[] = []
+  for (let pair = 0; pair < Number(values.pairs); pair += 1) {
+    const quiet = await run(kv, behaving)
+    const abusers = begin('abusers', port, kinds)
+    await delay(SETTLE_MS)
+    const before = await offeredBy(abusers)
+    const abused = await run(kv, behaving)
+    const after = await offeredBy(abusers)
+    await end(abusers)
+    say(`  without: ${figures(quiet)}`)
+    say(`  with:    ${figures(abused)}; ${offer(before, after)}`)
+    pairs.push({ quiet, abused })
+    await delay(SETTLE_MS)
+  }
+  for (const call of ['get', 'set'] as const) {
+    for (const name of ['p50Ms', 'p99Ms'] as const) {
+      const without = spread(pairs.map(({ quiet }) => quiet.times[call][name]))
+      const with_ = spread(pairs.map(({ abused }) => abused.times[call][name]))
+      const ratios = pairs.map(
+        ({ quiet, abused }) => abused.times[call][name] / quiet.times[call][name],
+      )
+      const what = `${call} ${name.slice(0, 3)}`
+      say(`  ${what}: ${without} ms without, ${with_} ms with them: ${spread(ratios)} times`)
     }
-  })()
-  const abused = await behaveFor(port)
-  isOver = true
-  await sampling
-  abusers.kill()
-  await once(abusers, 'exit')
-  say(`quiet:  ${figures(quiet)}`)
-  say(`abused: ${figures(abused)}; the node's processes had ${mebibytes(peak)} MiB at most`)
-  await delay(3_000)
+  }
 }
 
-function begin(role: string, port: number): ChildProcess {
-  const { seconds, idle, abusers, kinds: names } = values
-  const flags = Object.entries({ role, port, seconds, idle, abusers, kinds: names })
+/** Lets those who behave go on for a while. */
+async function run(kv: KvPeer, behaving: ChildProcess): Promise<Run> {
+  const cpuBeforeMs = kv.cpuMs() ?? 0
+  const { seconds, rate } = values
+  behaving.send?.({ seconds: Number(seconds), rate: Number(rate) } satisfies Behaviour)
+  let peakBytes = 0
+  const sampling = setInterval(() => {
+    peakBytes = Math.max(peakBytes, kv.memoryBytes?.() ?? 0)
+  }, SAMPLE_MS)
+  const [times] = (await once(behaving, 'message')) as [Times]
+  clearInterval(sampling)
+  return { times, cpuMs: (kv.cpuMs() ?? 0) - cpuBeforeMs, peakBytes }
+}
+
+function begin(role: string, port: number, kinds: readonly string[]): ChildProcess {
+  const { idle, abusers, nice } = values
+  const flags = Object.entries({ role, port, idle, abusers, nice, kinds: kinds.join(',') })
   const child = fork(
     fileURLToPath(import.meta.url),
     flags.flatMap(([name, value]) => [`--${name}`, String(value)]),
+    { detached: role === 'abusers' },
   )
   child.once('exit', (code) => {
     if (code === null || code === 0) return
@@ -136,11 +167,15 @@ function begin(role: string, port: number): ChildProcess {
   return child
 }
 
-async function behaveFor(port: number): Promise<Times> {
-  const behaving = begin('behave', port)
-  const [times] = (await once(behaving, 'message')) as [Times]
-  await once(behaving, 'exit')
-  return times
+async function end(child: ChildProcess): Promise<void> {
+  child.kill()
+  await once(child, 'exit')
+}
+
+async function offeredBy(abusers: ChildProcess): Promise<Offered> {
+  abusers.send?.('offered')
+  const [now] = (await once(abusers, 'message')) as [Offered]
+  return now
 }
 
 interface Memory {
@@ -150,20 +185,16 @@ interface Memory {
 
 /** Resident bytes of the node's processes, by its own word of which they are. */
 async function memoryOf(port: number): Promise<Memory> {
-  const { coordinator, children } = await statsOf(port)
-  const sum = children.reduce((bytes, { pid }) => bytes + residentBytes(pid), 0)
-  return { coordinator: residentBytes(coordinator.pid), children: sum }
-}
-
-/** Asked once: nobody dies here. */
-async function statsOf(port: number): Promise<Processes> {
-  if (known.processes !== undefined) return known.processes
   const asked = request({ host: '127.0.0.1', port, path: '/stats', agent: false }).end()
   const [response] = (await once(asked, 'response')) as [AsyncIterable<Buffer>]
   const chunks: Buffer[] = []
   for await (const chunk of response) chunks.push(chunk)
-  known.processes = JSON.parse(Buffer.concat(chunks).toString()) as Processes
-  return known.processes
+  const { coordinator, children } = JSON.parse(Buffer.concat(chunks).toString()) as {
+    readonly coordinator: { readonly pid: number }
+    readonly children: readonly { readonly pid: number }[]
+  }
+  const sum = children.reduce((bytes, { pid }) => bytes + residentBytes(pid), 0)
+  return { coordinator: residentBytes(coordinator.pid), children: sum }
 }
 
 function residentBytes(pid: number): number {
@@ -183,48 +214,38 @@ async function rest(port: number): Promise<void> {
 }
 
 async function abuseAll(port: number): Promise<void> {
+  yieldTime()
+  process.on('message', () => process.send?.(offered, () => undefined))
+  const kinds = values.kinds.split(',') as Kind[]
   const each = (_: unknown, index: number): Promise<never> =>
     abuse(kinds[index % kinds.length] as Kind, port)
   await Promise.all(Array.from({ length: Number(values.abusers) }, each))
 }
 
-/** The role of clients that behave. */
-async function behave(port: number): Promise<void> {
-  const getMs: number[] = []
-  const setMs: number[] = []
-  let failed = 0
-  const endAt = performance.now() + Number(values.seconds) * 1_000
-  const one = async (_: unknown, number: number): Promise<void> => {
-    await using client = createClient({ url: `kv://127.0.0.1:${port}` })
-    await client.connect()
-    for (let call = 0; performance.now() < endAt; call += 1) {
-      const key = `key:${(number * 7_919 + call * 104_729) % KEYS}`
-      const isRead = call % 2 === 0
-      const startedAt = performance.now()
-      try {
-        await (isRead ? client.get(key) : client.set(key, VALUE))
-      } catch {
-        failed += 1
-      }
-      const times = isRead ? getMs : setMs
-      times.push(performance.now() - startedAt)
-    }
+function yieldTime(): void {
+  setPriority(Number(values.nice))
+  try {
+    writeFileSync('/proc/self/autogroup', values.nice)
+  } catch {
+    // Only where the kernel groups processes by session it has to be told so.
   }
-  await Promise.all(Array.from({ length: CLIENTS }, one))
-  process.send?.({ getMs, setMs, failed } satisfies Times, () => process.disconnect())
 }
 
-function figures({ getMs, setMs, failed }: Times): string {
-  return `get ${quantiles(getMs)}, set ${quantiles(setMs)}, ${failed} failed`
+function figures({ times: { get, set, due, made, failed }, cpuMs, peakBytes }: Run): string {
+  const of = ({ p50Ms, p99Ms, maxMs }: Times['get']): string =>
+    `p50 ${p50Ms.toFixed(1)} p99 ${p99Ms.toFixed(1)} most ${maxMs.toFixed(0)} ms`
+  const cpu = (cpuMs / 1_000).toFixed(1)
+  return `get ${of(get)}; set ${of(set)}; ${made} of ${due} calls, ${failed} failed; the node had ${cpu} s of CPU, ${mebibytes(peakBytes)} MiB`
 }
 
-function quantiles(timesMs: readonly number[]): string {
-  const sorted = timesMs.toSorted((one, other) => one - other)
-  const at = (share: number): string =>
-    (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN).toFixed(
-      1,
-    )
-  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms (${sorted.length})`
+function offer(before: Offered, after: Offered): string {
+  const connections = after.connections - before.connections
+  return `they sent ${mebibytes(after.bytes - before.bytes)} MiB, and came ${connections} times`
+}
+
+function spread(of: readonly number[]): string {
+  const { median, least, most } = spreadOf(of)
+  return `${median.toFixed(1)} (${least.toFixed(1)} to ${most.toFixed(1)})`
 }
 
 function mebibytes(bytes: number): string {

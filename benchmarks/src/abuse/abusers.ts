@@ -58,12 +58,12 @@ const BEGIN: Readonly<Record<Kind, (port: number, round: number) => Promise<void
     const { raw } = await RawConnection.welcome(port)
     const ping = frameOf(encodeMessage({ type: 'ping', nonce: 1 }))
     const many = Buffer.concat(Array.from({ length: 5_000 }, () => ping))
-    while (!raw.isOver) if (!raw.socket.write(many)) await drained(raw)
+    while (!raw.isOver) if (!raw.write(many)) await drained(raw)
   },
   'half messages': async (port) => {
     const { raw } = await RawConnection.welcome(port)
     const whole = frameOf(new Uint8Array(1_300_000))
-    raw.socket.write(whole.subarray(0, whole.length - 1))
+    raw.write(whole.subarray(0, whole.length - 1))
     await once(raw.socket, 'close')
   },
   'silent connections': async (port) => {
@@ -82,48 +82,77 @@ async function flood(raw: RawConnection, batch: (id: number) => Uint8Array): Pro
   for (let id = 1; !raw.isOver; id += 1) if (!raw.send(batch(id))) await drained(raw)
 }
 
-async function drained(raw: RawConnection): Promise<void> {
-  await Promise.race([once(raw.socket, 'drain'), once(raw.socket, 'close')])
+async function drained({ socket }: RawConnection): Promise<void> {
+  const isOver = new AbortController()
+  const { signal } = isOver
+  await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal })])
+  isOver.abort()
 }
 
 /** The first page of every shard of one child. */
 function scanOf({ primaries, version }: Topology, id: number): Uint8Array {
   const children = Array.from(new Set(primaries)).filter((child) => child !== NO_CHILD)
   const child = children[id % children.length] as number
-  const shards = primaries.flatMap((primary, shard) => (primary === child ? [shard] : []))
-  const calls = shards.map((shard): Call => {
-    const range = { from: '', to: undefined, limit: 1_000, reverse: false, keysOnly: false }
-    return { type: 'scan', shard, ...range }
+  const prepared = preparedOnce(`scan ${child}`, version, () => {
+    const shards = primaries.flatMap((primary, shard) => (primary === child ? [shard] : []))
+    const calls = shards.map((shard): Call => {
+      const range = { from: '', to: undefined, limit: 1_000, reverse: false, keysOnly: false }
+      return { type: 'scan', shard, ...range }
+    })
+    return prepare(child, version, calls)
   })
-  return batchOf(id, child, version, 'reads', calls)
+  return batchOf(id, prepared, { kind: 'reads' })
 }
 
 function setsOf({ primaries, shardCount, version }: Topology, id: number): Uint8Array {
-  const keys = Array.from({ length: 200 }, (_, index) => `abuse:${(id * 200 + index) % 100_000}`)
-  const child = primaries[shardOf(keys[0] as string, shardCount)] as number
-  const own = keys.filter((key) => primaries[shardOf(key, shardCount)] === child)
-  const calls = own.map((key): Call => {
-    const value = { source: VALUE, start: 0, end: VALUE.length }
-    return { type: 'set', key, ...value, expiry: { kind: 'none' }, ifVersion: undefined }
+  const slot = id % WRITES_PREPARED
+  const prepared = preparedOnce(`sets ${slot}`, version, () => {
+    const keys = Array.from({ length: 200 }, (_, index) => `abuse:${slot * 200 + index}`)
+    const child = primaries[shardOf(keys[0] as string, shardCount)] as number
+    const own = keys.filter((key) => primaries[shardOf(key, shardCount)] === child)
+    const calls = own.map((key): Call => {
+      const value = { source: VALUE, start: 0, end: VALUE.length }
+      return { type: 'set', key, ...value, expiry: { kind: 'none' }, ifVersion: undefined }
+    })
+    return prepare(child, version, calls)
   })
-  return batchOf(id, child, version, 'writes', calls)
+  // Numbers that only grow, by far fewer than a batch has calls: the node takes them as they are.
+  const [firstSequence, lowWater] = [id * 1_000, id * 1_000 - 1]
+  return batchOf(id, prepared, { kind: 'writes', firstSequence, lowWater })
 }
 
-function batchOf(
-  id: number,
-  child: number,
-  topologyVersion: number,
-  kind: 'reads' | 'writes',
-  calls: readonly Call[],
-): Uint8Array {
+/** Calls of a batch: who abuses spends no time on making them anew. */
+interface Prepared {
+  readonly child: number
+  readonly topologyVersion: number
+  readonly calls: WireWriter
+  readonly count: number
+}
+
+const WRITES_PREPARED = 64
+const known = new Map<string, Prepared>()
+
+function preparedOnce(name: string, topologyVersion: number, make: () => Prepared): Prepared {
+  const before = known.get(name)
+  if (before?.topologyVersion === topologyVersion) return before
+  const prepared = make()
+  known.set(name, prepared)
+  return prepared
+}
+
+function prepare(child: number, topologyVersion: number, calls: readonly Call[]): Prepared {
   const writer = new WireWriter(4_096, BATCH_HEADROOM_BYTES)
   for (const call of calls) {
     if (call.type === 'scan') writeReadCall(writer, call)
     else writeWriteCall(writer, call)
   }
-  // Numbers that only grow, by far fewer than a batch has calls: the node takes them as they are.
-  const head =
-    kind === 'reads' ? { kind } : { kind, firstSequence: id * 1_000, lowWater: id * 1_000 - 1 }
-  const envelope = { id, child, topologyVersion, remainingMs: 10_000 }
-  return encodeBatch(envelope, head, calls.length, writer)
+  return { child, topologyVersion, calls: writer, count: calls.length }
+}
+
+function batchOf(
+  id: number,
+  { child, topologyVersion, calls, count }: Prepared,
+  head: Parameters<typeof encodeBatch>[1],
+): Uint8Array {
+  return encodeBatch({ id, child, topologyVersion, remainingMs: 10_000 }, head, count, calls)
 }

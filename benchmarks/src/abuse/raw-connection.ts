@@ -11,12 +11,21 @@ import type { Topology } from '@kv/protocol'
 const FIN_BINARY = 0x82
 const MASKED = 0x80
 
+/** What this process has done to the node so far. */
+export interface Offered {
+  connections: number
+  bytes: number
+}
+
+export const offered: Offered = { connections: 0, bytes: 0 }
+
 export class RawConnection {
   readonly socket: Socket
   isOver = false
 
   constructor(port: number) {
     this.socket = connect(port, '127.0.0.1')
+    offered.connections += 1
     this.socket.setNoDelay(true)
     this.socket.on('error', () => undefined)
     this.socket.on('close', () => {
@@ -69,7 +78,13 @@ export class RawConnection {
 
   /** False if the system takes no more for the moment. */
   send(message: Uint8Array): boolean {
-    return this.socket.write(frameOf(message))
+    return this.write(frameOf(message))
+  }
+
+  /** The same of bytes as they are. */
+  write(bytes: Uint8Array): boolean {
+    offered.bytes += bytes.length
+    return this.socket.write(bytes)
   }
 
   end(): void {
