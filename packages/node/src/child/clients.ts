@@ -5,12 +5,13 @@ import type { BatchBody as Body, Call } from '@kv/protocol'
 import { BatchBody, ERROR_RULES, KvError } from '@kv/protocol'
 import type { Logger } from 'pino'
 import type { LinkFrame, LinkRequest, ReplyEnd } from '../link/data-link.js'
+import { LINK_BACKLOG_BYTES_MAX } from '../link/data-link.js'
 import { MOVED_ANSWER } from '../shard/answer.js'
 import type { ReadableCopy } from '../shard/committed-reads.js'
 import type { Shard } from '../shard/shard.js'
 import { BatchAnswers } from './batch-answers.js'
 import { Connection } from './connection.js'
-import type { FairTurns } from './fair-turns.js'
+import { FairTurns } from './fair-turns.js'
 import { ReadLane } from './read-lane.js'
 import { failureMessage } from './reply.js'
 import { ReplyGate } from './reply-gate.js'
@@ -42,7 +43,6 @@ export interface ClientsPorts {
   takeWrites(batch: WriteBatch): void
   /** Shared by all links, as what follows. */
   readonly ways: Ways
-  readonly reads: FairTurns<ReadLane>
   readonly watched: WatchTotals
 }
 
@@ -50,11 +50,19 @@ export class Clients {
   private readonly link: ReplyEnd
   private readonly ports: ClientsPorts
   private readonly clients = new Map<number, Client>()
+  /** Who reads next. Nothing is read while there are answers that the link does not take. */
+  private readonly reads: FairTurns<ReadLane>
   private readonly replies: ReplyGate
 
   constructor(link: ReplyEnd, ports: ClientsPorts) {
     this.link = link
     this.ports = ports
+    this.reads = new FairTurns({
+      work: (lane) => {
+        lane.onTurn()
+      },
+      isBlocked: () => link.bufferedBytes >= LINK_BACKLOG_BYTES_MAX,
+    })
     this.replies = new ReplyGate((connection, answers) => {
       for (const reply of answers.take()) this.send(connection, answers.batchId, reply)
     })
@@ -63,6 +71,11 @@ export class Clients {
   /** Lets the cursors of quiet watches keep up. To be called about twice a second. */
   tellProgress(): void {
     for (const { watches } of this.clients.values()) watches?.tellProgress()
+  }
+
+  /** The link takes more again. */
+  onDrain(): void {
+    this.reads.goOn()
   }
 
   onFrame(frame: LinkFrame): void {
@@ -93,7 +106,7 @@ export class Clients {
   private openConnection(id: number, clientId: number): void {
     const connection = new Connection(id, clientId)
     const reads = new ReadLane(connection, {
-      turns: this.ports.reads,
+      turns: this.reads,
       copyFor: (call, kind) => this.ports.copyFor(call, kind),
       now: () => this.ports.now(),
       send: (to, batchId, final, message) => {

@@ -13,11 +13,8 @@ import TinyQueue from 'tinyqueue'
 /** Work of one turn, in cost: what is beyond waits for the next one, and sockets are read between. */
 export const TURN_COST_MAX = 1_048_576
 
-/** What a call costs beside the bytes that it brings or gets. */
+/** What a call costs beside the bytes that it brings or gets; one that looks at many keys, each of them. */
 export const CALL_COST = 1_024
-
-/** What a scan or a count costs beside that: it looks at up to 1,500 entries. */
-export const RANGE_COST = 65_536
 
 /** The part of one connection: what it wants done, and what it has had. */
 export class Share<Item> {

@@ -8,6 +8,7 @@ import { CommitFailed } from '../shard/state/commit-failure.js'
 import { State } from '../shard/state/state.js'
 import { inDirectory } from '../shard/testing/directory.js'
 import { framesIn, ScriptedPrimary } from '../shard/testing/scripted-primary.js'
+import { LINK_BACKLOG_BYTES_MAX } from '../link/data-link.js'
 import { UNREAD_BYTES_MAX } from './connection.js'
 import { bodyOf, readsBody, writesBody } from './testing/batches.js'
 import { until } from './testing/fake-shard.js'
@@ -108,6 +109,19 @@ describe('host: batches', () => {
         return isAnswered
       })
       expect(await answered).toEqual(Array(8).fill('x'.repeat(400_000)))
+    }))
+
+  test('P7: the link to the clients takes no more → reads wait; it does again → they go on', () =>
+    withHost(async (under) => {
+      await under.write([setCall('a', 'one')])
+      under.bufferedBytes = LINK_BACKLOG_BYTES_MAX
+      const before = under.sent.length
+      const id = under.send(readsBody([GET]))
+      for (let turn = 0; turn < 5; turn += 1) await until(() => true)
+      expect(under.sent).toHaveLength(before)
+      under.bufferedBytes = 0
+      under.clients.onDrain()
+      expect(await under.answersTo(id, 1)).toEqual(['one'])
     }))
 
   test('its connection is gone → a batch is dropped, and nothing is sent to it', () =>

@@ -14,9 +14,7 @@ import type { Shard } from '../shard/shard.js'
 import { CommitFailed } from '../shard/state/commit-failure.js'
 import { Clients } from './clients.js'
 import { CommitRounds } from './commit-rounds.js'
-import { FairTurns } from './fair-turns.js'
 import { OverlayBudget } from './overlay-budget.js'
-import type { ReadLane } from './read-lane.js'
 import { Replicas } from './replicas.js'
 import { ReplicationDialer } from './replication-dialer.js'
 import { ReplicationServer } from './replication-server.js'
@@ -54,11 +52,6 @@ export class Host {
   private readonly budget: OverlayBudget
   private readonly rounds: CommitRounds
   private readonly writes: WriteIntake
-  private readonly reads = new FairTurns<ReadLane>({
-    work: (lane) => {
-      lane.onTurn()
-    },
-  })
   private readonly ticking: NodeJS.Timeout
   private closing: Promise<void> | undefined
   private polling: NodeJS.Timeout | undefined
@@ -163,7 +156,6 @@ export class Host {
       copyFor: (call, kind) => this.copyFor(call, kind),
       primary: (shard) => this.replicas.primary(shard),
       ways: this.ways,
-      reads: this.reads,
       watched: this.watched,
       onJoin: (clientId) => {
         this.writes.join(clientId)

@@ -52,6 +52,9 @@ async function configure(configuration: Configuration): Promise<void> {
     onChunkEnd: () => {
       configured.onChunkEnd()
     },
+    onDrain: () => {
+      clients.onDrain()
+    },
     onEnd: () => {
       void end()
     },

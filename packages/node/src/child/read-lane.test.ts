@@ -15,18 +15,29 @@ function get(key: string): ReadCall {
   return { type: 'get', key }
 }
 
-function start(options: { readonly isServed?: boolean; readonly isBackup?: boolean } = {}) {
+interface StartOptions {
+  readonly isServed?: boolean
+  readonly isBackup?: boolean
+  /** Another one, whose turns it shares. */
+  readonly beside?: { readonly turns: FairTurns<ReadLane> }
+}
+
+function start(options: StartOptions = {}) {
   const { isServed = true, isBackup = false } = options
   const shard = new FakeShard()
   const connection = new Connection(1, 2)
   const clock = { nowMs: 1_000 }
   const messages: { batchId: number; bytes: number; message: Uint8Array }[] = []
   const errors: { batchId: number; error: unknown }[] = []
-  const turns = new FairTurns<ReadLane>({
-    work: (next) => {
-      next.onTurn()
-    },
-  })
+  const link = { isFull: false }
+  const turns =
+    options.beside?.turns ??
+    new FairTurns<ReadLane>({
+      work: (next) => {
+        next.onTurn()
+      },
+      isBlocked: () => link.isFull,
+    })
   const lane = new ReadLane(connection, {
     turns,
     copyFor: (_call, kind) =>
@@ -55,7 +66,19 @@ function start(options: { readonly isServed?: boolean; readonly isBackup?: boole
       replies().filter(({ batchId }) => batchId === id),
       counts.get(id) ?? 0,
     )
-  return { shard, connection, clock, messages, errors, take, replies, isDone, answersTo }
+  return {
+    shard,
+    connection,
+    clock,
+    turns,
+    link,
+    messages,
+    errors,
+    take,
+    replies,
+    isDone,
+    answersTo,
+  }
 }
 
 describe('read lane: replica reads', () => {
@@ -167,6 +190,47 @@ describe('read lane: large replies (P7)', () => {
     await new Promise((resolve) => void setImmediate(resolve))
     expect(lane.messages).toHaveLength(length)
     expect(lane.shard.asked).not.toContain('get behind')
+  })
+})
+
+describe('read lane: fair shares (P7)', () => {
+  test('pages of very many keys → one a turn; who asks for little is answered between', async () => {
+    const greedy = start()
+    greedy.shard.keysExamined = 1_500
+    greedy.take(1, reads(Array<ReadCall>(50).fill(COUNT)))
+    const modest = start({ beside: greedy })
+    for (let batch = 1; batch <= 10; batch += 1) {
+      const before = greedy.shard.asked.length
+      modest.take(batch, reads([get('a')]))
+      await until(() => modest.isDone(batch))
+      expect(greedy.shard.asked.length - before).toBeLessThanOrEqual(2)
+    }
+    await until(() => greedy.isDone(1))
+    expect(greedy.answersTo(1)).toEqual(Array(50).fill('count'))
+  })
+
+  test('one page of few keys after the other → many a turn', () => {
+    const lane = start()
+    lane.take(1, reads(Array<ReadCall>(50).fill(COUNT)))
+    expect(lane.isDone(1)).toBe(true)
+    expect(lane.replies()).toHaveLength(1)
+  })
+
+  test('the link takes no more → nothing is read; then who asks for little is first', async () => {
+    const greedy = start()
+    const modest = start({ beside: greedy })
+    const large = Array.from({ length: 2 }, (_, index) => get(`large ${index}`))
+    greedy.take(1, reads(large))
+    await until(() => greedy.isDone(1))
+    greedy.link.isFull = true
+    greedy.take(2, reads(large))
+    modest.take(1, reads([get('a')]))
+    await until(() => true)
+    expect([greedy.shard.asked.length, modest.shard.asked.length]).toEqual([2, 0])
+    greedy.link.isFull = false
+    greedy.turns.goOn()
+    expect(modest.isDone(1)).toBe(true)
+    await until(() => greedy.isDone(2))
   })
 })
 

@@ -7,7 +7,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Batch, Credit, Unwatch, Watch } from '@kv/protocol'
 import type { LinkEvent, LinkHandlers, LinkReply, RequestEnd } from '../link/data-link.js'
+import { LINK_BACKLOG_BYTES_MAX } from '../link/data-link.js'
 import type { Connection } from './connection.js'
+import { LaneQueue } from './lane-queue.js'
 
 /** A child hears in steps of this size what a client has taken; it stops at 1 MiB untaken. */
 const WINDOW_BYTES = 131_072
@@ -43,6 +45,8 @@ export class Lane {
   private readonly connections = new Map<number, number>()
   /** Highest watch that each connection has asked this child for. */
   readonly lastWatches: Map<number, number> = new Map()
+  /** What the child's socket does not take at the moment. */
+  private readonly queue = new LaneQueue()
   private hasEnded = false
   private endTimer: NodeJS.Timeout | undefined
 
@@ -56,6 +60,9 @@ export class Lane {
       },
       onChunkEnd: () => {
         listener.onChunkEnd()
+      },
+      onDrain: () => {
+        this.goOn()
       },
       onEnd: (error) => {
         this.isOpen = false
@@ -72,7 +79,25 @@ export class Lane {
     return this.link.bufferedBytes
   }
 
+  /** Hands the batch over, or has it wait for its connection's share of what the child takes. */
   forward(connection: Connection, batch: Batch): void {
+    if (this.takesMore && !this.queue.isWaiting) this.hand(connection, batch)
+    else this.queue.add(connection, batch)
+  }
+
+  private get takesMore(): boolean {
+    return this.link.bufferedBytes < LINK_BACKLOG_BYTES_MAX
+  }
+
+  private goOn(): void {
+    while (this.takesMore) {
+      const next = this.queue.take()
+      if (next === undefined) return
+      this.hand(next.connection, next.batch)
+    }
+  }
+
+  private hand(connection: Connection, batch: Batch): void {
     this.introduce(connection)
     this.link.batch(connection.number, batch)
   }
@@ -107,6 +132,7 @@ export class Lane {
 
   closeConnection(connection: number): void {
     this.lastWatches.delete(connection)
+    this.queue.forget(connection)
     if (this.connections.delete(connection)) this.link.close(connection)
   }
 

@@ -10,6 +10,7 @@ import {
 } from '@kv/protocol'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { LinkHandlers, RequestEnd } from '../link/data-link.js'
+import { LINK_BACKLOG_BYTES_MAX } from '../link/data-link.js'
 import { BATCH_OVERHEAD_BYTES, BUFFERED_BYTES_MAX } from './connection.js'
 import { Greeter } from './greeting.js'
 import { BATCHES_IN_FLIGHT_MAX, GREETINGS_MAX, HELLO_MS_MAX, Relay } from './relay.js'
@@ -63,12 +64,13 @@ function start(
     { version: 1, shardCount: 1, children: [], primaries: [1], epochs: [1], backups: [] },
   )
   const taken: number[] = []
+  const link = { bufferedBytes: 0 }
   const handlers: LinkHandlers[] = []
   const lane = relay.addLane(
     1,
     (from) => {
       handlers.push(from)
-      return stillLink((connection) => taken.push(connection))
+      return stillLink(link, (connection) => taken.push(connection))
     },
     () => {},
   )
@@ -77,18 +79,31 @@ function start(
     const message = encodeMessage({ type: 'reply', batchId, final: true, body: new Uint8Array(3) })
     handlers[0]?.onFrame({ type: 'reply', connection, batchId, final: true, message })
   }
-  return { relay, clock, lane, taken, answer }
+  /** The child's socket has taken everything. */
+  const drain = (): void => {
+    link.bufferedBytes = 0
+    handlers[0]?.onDrain?.()
+  }
+  return { relay, clock, lane, taken, answer, link, drain }
 }
 
 /** A child that takes batches and answers none. */
-function stillLink(onBatch: (connection: number) => void): RequestEnd {
+function stillLink(
+  state: { bufferedBytes: number },
+  onBatch: (connection: number) => void,
+): RequestEnd {
   const nothing = (): void => {}
   return {
-    bufferedBytes: 0,
+    get bufferedBytes() {
+      return state.bufferedBytes
+    },
     open: nothing,
     close: nothing,
     window: nothing,
-    batch: onBatch,
+    batch: (connection, { body }) => {
+      state.bufferedBytes += body.length
+      onBatch(connection)
+    },
     watching: nothing,
     end: nothing,
     destroy: nothing,
@@ -152,6 +167,35 @@ test('a hundred that send all they may → refused in time, and who comes with l
   expect(greedy[0]?.told.at(-1)).toMatchObject(REFUSED)
   const modest = Client.welcome(relay)
   for (let batch = 0; batch < 10; batch += 1) expect(modest.batch(1_000)).toBe(true)
+})
+
+test('P7: the child takes no more → batches wait; it takes some → who comes with little is first', () => {
+  const { relay, taken, link, drain } = start()
+  const greedy = Array.from({ length: 10 }, () => Client.welcome(relay))
+  for (let round = 0; round < 20; round += 1) {
+    for (const each of greedy) expect(each.batch(65_536)).toBe(true)
+    letPass()
+  }
+  const before = taken.length
+  expect(link.bufferedBytes).toBeLessThan(LINK_BACKLOG_BYTES_MAX + 65_536)
+  const modest = Client.welcome(relay)
+  expect(modest.batch(100)).toBe(true)
+  expect(taken).toHaveLength(before)
+  drain()
+  expect(taken[before]).toBe(11)
+  expect(link.bufferedBytes).toBeLessThan(LINK_BACKLOG_BYTES_MAX + 65_536)
+})
+
+test('a client that is gone before the child takes more → nothing of it is handed over', () => {
+  const { relay, taken, lane, link, drain } = start()
+  const [gone, stays] = [Client.welcome(relay), Client.welcome(relay)]
+  link.bufferedBytes = LINK_BACKLOG_BYTES_MAX
+  gone.batch(1_000)
+  stays.batch(1_000)
+  gone.listener.onClose()
+  drain()
+  expect(taken).toEqual([2])
+  expect(lane.inFlightBytes).toBe(1_000 + BATCH_OVERHEAD_BYTES)
 })
 
 test('seven that have as much in flight as the node announces → none is refused', () => {

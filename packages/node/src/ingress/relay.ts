@@ -38,7 +38,7 @@ import type { JoinChild } from './lane.js'
 import { Lane } from './lane.js'
 import type { PressureLimits } from './pressure.js'
 import { Pressure } from './pressure.js'
-import { ReadingPace } from './reading-pace.js'
+import { PACE_MESSAGES_MAX, ReadingPace } from './reading-pace.js'
 import { isFailure, protocolFailure, refuse } from './verdicts.js'
 import type { ClientListener, ClientSocket } from './websocket.js'
 
@@ -51,9 +51,12 @@ export const LANE_BYTES_MAX: number = 64 * 1_048_576
  */
 const LANE_SHARE = 4
 
-/** Who has so much unanswered when more is refused is held back, as if it had sent so many messages. */
+/**
+ * Who has so much unanswered when more is refused is held back: as if it had sent so many messages, as many as
+ * it may at once. To read what is refused costs as much as to read what is taken.
+ */
 const REFUSED_BYTES_MIN = 1_048_576
-const REFUSED_MESSAGES = 64
+const REFUSED_MESSAGES = PACE_MESSAGES_MAX
 
 /** Connections that have not said HELLO. */
 export const GREETINGS_MAX = 1_024

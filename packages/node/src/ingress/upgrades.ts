@@ -8,10 +8,12 @@ import type { Duplex } from 'node:stream'
 import type { OriginRules } from './origin.js'
 import { isOriginAllowed } from './origin.js'
 import type { Relay } from './relay.js'
+import { UpgradeLine } from './upgrade-line.js'
 import { WebSocketPort } from './websocket.js'
 
 export function takeUpgrades(server: Server, relay: Relay, origins: OriginRules): void {
   const sockets = new WebSocketPort()
+  const line = new UpgradeLine()
   const answer = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (pathOf(request) !== '/') turnAway(socket, 404)
     else if (!isOriginAllowed(request.headers, origins)) turnAway(socket, 403)
@@ -21,11 +23,12 @@ export function takeUpgrades(server: Server, relay: Relay, origins: OriginRules)
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Until the WebSocket takes over nobody else listens, and an unheard error ends the process.
     socket.on('error', () => socket.destroy())
-    if (sockets.isLoaded) answer(request, socket, head)
-    else {
-      const failed = (): void => turnAway(socket, 503)
-      sockets.load().then(() => answer(request, socket, head), failed)
+    const take = (): void => {
+      if (line.isFull) turnAway(socket, 503)
+      else line.take(() => answer(request, socket, head))
     }
+    if (sockets.isLoaded) take()
+    else sockets.load().then(take, () => turnAway(socket, 503))
   })
 }
 

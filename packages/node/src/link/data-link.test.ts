@@ -2,7 +2,7 @@ import { MESSAGE_BYTES_MAX } from '@kv/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { LinkFrame } from './data-link.js'
-import { DataLink } from './data-link.js'
+import { DataLink, LINK_BACKLOG_BYTES_MAX } from './data-link.js'
 import { MemorySocket } from './testing/memory-socket.js'
 
 interface Received {
@@ -194,6 +194,26 @@ describe('data link: what is no frame', () => {
       void encoded((other) => other.close(1)).then((bytes) => socket.emit('data', bytes))
     })
     expect(error).toMatchObject({ message: 'from the handler' })
+  })
+
+  test('the system has taken all that was much → its writer hears of it', async () => {
+    const socket = new MemorySocket()
+    let isDrained = false
+    const drained = new Promise<void>((resolve) => {
+      const link = new DataLink(socket, {
+        onFrame: () => undefined,
+        onDrain: () => {
+          isDrained = true
+          resolve()
+        },
+        onEnd: () => undefined,
+      })
+      link.reply(1, 1, true, new Uint8Array(LINK_BACKLOG_BYTES_MAX))
+      expect(link.bufferedBytes).toBeGreaterThan(LINK_BACKLOG_BYTES_MAX)
+    })
+    expect(isDrained).toBe(false)
+    await drained
+    expect(socket.writableLength).toBe(0)
   })
 
   test('the socket is gone → writing does nothing', async () => {

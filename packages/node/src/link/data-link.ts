@@ -40,6 +40,12 @@ const WATCH_TYPES = { watch: WATCH, credit: CREDIT, unwatch: UNWATCH } as const
 /** A frame holds one message; replies may exceed a request by a page's last entry. */
 const FRAME_BYTES_MAX = 4 * MESSAGE_BYTES_MAX + 65_536
 
+/**
+ * What is written to a link and not taken yet. Nobody in it is overtaken, so it is kept short: beyond this
+ * batches, and the answers to reads, wait before it, where whose turn it is is decided fairly (P7).
+ */
+export const LINK_BACKLOG_BYTES_MAX = 524_288
+
 /** From the coordinator to a child. */
 export type LinkRequest =
   | { readonly type: 'open'; readonly connection: number; readonly clientId: number }
@@ -109,6 +115,8 @@ export interface RequestEnd {
 
 /** What the host of the shards says. */
 export interface ReplyEnd {
+  /** Bytes accepted for sending and not yet taken by the system. */
+  readonly bufferedBytes: number
   event(connection: number, message: Uint8Array): void
   reply(connection: number, batchId: number, final: boolean, message: Uint8Array): void
 }
@@ -116,6 +124,8 @@ export interface ReplyEnd {
 export interface LinkHandlers {
   readonly onFrame: (frame: LinkFrame) => void
   readonly onChunkEnd?: () => void
+  /** What was written is taken, after it was more than `LINK_BACKLOG_BYTES_MAX`. */
+  readonly onDrain?: () => void
   /** The other end is gone, or sent what is no frame. */
   readonly onEnd: (error?: Error) => void
 }
@@ -129,7 +139,7 @@ export class DataLink implements RequestEnd, ReplyEnd {
   private readonly socket: FrameSocket
 
   constructor(socket: Duplex, handlers: LinkHandlers) {
-    const { onFrame, onChunkEnd = (): void => {}, onEnd } = handlers
+    const { onFrame, onChunkEnd = (): void => {}, onDrain, onEnd } = handlers
     this.socket = new FrameSocket(socket, {
       name: 'data link',
       frameBytesMax: FRAME_BYTES_MAX,
@@ -137,6 +147,7 @@ export class DataLink implements RequestEnd, ReplyEnd {
         onFrame(decodeFrame(frame))
       },
       onChunkEnd,
+      onDrain,
       onEnd,
     })
   }

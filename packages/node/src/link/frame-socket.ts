@@ -27,6 +27,8 @@ export interface FrameSocketOptions {
   readonly onFrame: (frame: ReceivedFrame) => void
   /** What one read of the socket brought has been handled: the moment to act on all of it. */
   readonly onChunkEnd: () => void
+  /** The system has taken all that was written and was more than it takes at once. */
+  readonly onDrain?: (() => void) | undefined
   /** With an error if there is one; without at the end, which always comes. */
   readonly onEnd: (error?: Error) => void
 }
@@ -50,6 +52,7 @@ export class FrameSocket {
         socket.destroy(error as Error)
       }
     })
+    socket.on('drain', () => options.onDrain?.())
     socket.on('error', (error) => options.onEnd(error))
     socket.on('close', () => options.onEnd())
   }

@@ -20,6 +20,7 @@ export function localLink(
 ): RequestEnd {
   const toClients = handOver<LinkFrame>(handlers.onFrame, () => handlers.onChunkEnd?.())
   const host = attach({
+    bufferedBytes: 0,
     reply: (connection, batchId, final, message) => {
       toClients({ type: 'reply', connection, batchId, final, message })
     },

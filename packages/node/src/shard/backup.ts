@@ -283,9 +283,9 @@ export class Backup {
   }
 
   /** Answers a read from what is known to be committed: it may be behind the primary. */
-  read(call: ReadCall, nowMs: number, writer: WireWriter): void {
+  read(call: ReadCall, nowMs: number, writer: WireWriter): number {
     if (this.role === 'replacing') throw new Error('the copy is being rebuilt')
-    this.reads.answer(call, nowMs, writer)
+    return this.reads.answer(call, nowMs, writer)
   }
 
   /** Sorts a part of what ordered reads need. Returns whether more is left to do. */

@@ -19,8 +19,11 @@ const COUNT_KEYS_MAX = 1_500
 export interface ReadableCopy {
   /** Of its shard. */
   readonly id: number
-  /** Answers a call. Scans and counts need `sortSome` to have finished. */
-  read(call: ReadCall, nowMs: number, writer: WireWriter): void
+  /**
+   * Answers a call. Scans and counts need `sortSome` to have finished. Returns how many keys it had to look
+   * at.
+   */
+  read(call: ReadCall, nowMs: number, writer: WireWriter): number
   /** Sorts a part of what ordered reads need. Returns whether more is left to do. */
   sortSome(): boolean
 }
@@ -29,6 +32,8 @@ export class CommittedReads {
   private readonly replica: Pick<Replica, 'overlay' | 'state'>
   private readonly onDamage: (damage: Error) => void
   private answered = 0
+  /** Keys that the last page looked at. */
+  private examined = 0
 
   /** `onDamage`: a stored entry is damaged. Nothing else of this copy may be served then (P8). */
   constructor(replica: Pick<Replica, 'overlay' | 'state'>, onDamage: (damage: Error) => void) {
@@ -41,21 +46,22 @@ export class CommittedReads {
     return this.answered
   }
 
-  /** Answers a call. Scans and counts need `sortSome` to have finished. */
-  answer(call: ReadCall, nowMs: number, writer: WireWriter): void {
+  /** As `ReadableCopy.read`. */
+  answer(call: ReadCall, nowMs: number, writer: WireWriter): number {
     switch (call.type) {
       case 'get':
       case 'entry':
       case 'has':
         this.answerKey(call.type, visibleAt(this.find(call.key), nowMs), writer)
-        return
+        return 1
       case 'scan':
         this.answered += 1
         this.writePage(call, nowMs, writer)
-        return
+        return this.examined
       case 'count':
         this.answered += 1
         this.writeCount(call, nowMs, writer)
+        return this.examined
     }
   }
 
@@ -92,7 +98,9 @@ export class CommittedReads {
     // What came since `sortSome` had nothing left, so that no committed key is missed.
     while (this.sortSome());
     try {
-      return readPage(overlay, state, request, onEntry)
+      const { resume, examined } = readPage(overlay, state, request, onEntry)
+      this.examined = examined
+      return resume
     } catch (error) {
       this.notice(error)
       throw error

@@ -36,7 +36,7 @@ function pageOf(
   while (sortOverlay(overlay));
   const found: Found[] = []
   const whole = { range: { from: '', to: undefined }, reverse: false, limit: 1_000, nowMs: NOW_MS }
-  const resume = readPage(overlay, state, { ...whole, ...request }, (key, held) => {
+  const { resume } = readPage(overlay, state, { ...whole, ...request }, (key, held) => {
     found.push([key, textOf(held), held.version])
   })
   return { found, resume }

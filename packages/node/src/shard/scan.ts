@@ -108,17 +108,23 @@ export interface PageRequest {
   readonly withSystemKeys?: boolean
 }
 
-/**
- * Hands out the visible entries of one page, in order; those of the system only where asked. Returns
- * the bound with which the rest is to be asked for (`from` forwards, `to` in reverse), or `undefined`
- * if the range is exhausted.
- */
+export interface PageEnd {
+  /**
+   * The bound with which the rest is to be asked for (`from` forwards, `to` in reverse); `undefined` if the
+   * range is exhausted.
+   */
+  readonly resume: string | undefined
+  /** Keys that were looked at, deleted and expired ones too: what the page cost. */
+  readonly examined: number
+}
+
+/** Hands out the visible entries of one page, in order; those of the system only where asked. */
 export function readPage(
   overlay: Overlay,
   state: State,
   request: PageRequest,
   onEntry: (key: string, held: LiveHeld) => void,
-): string | undefined {
+): PageEnd {
   const { reverse, limit, nowMs, bytesSoft = PAGE_BYTES_SOFT } = request
   let examined = 0
   let entries = 0
@@ -134,8 +140,8 @@ export function readPage(
       bytes += key.length + visible.end - visible.start
     }
     if (entries === limit || bytes >= bytesSoft || examined === EXAMINED_MAX) {
-      return reverse ? key : keyAfter(key)
+      return { resume: reverse ? key : keyAfter(key), examined }
     }
   }
-  return undefined
+  return { resume: undefined, examined }
 }

@@ -220,8 +220,8 @@ export class Shard {
   }
 
   /** Answers a read from what is committed. Scans and counts need `sortSome` to have finished. */
-  read(call: ReadCall, nowMs: number, writer: WireWriter): void {
-    this.committed.answer(call, nowMs, writer)
+  read(call: ReadCall, nowMs: number, writer: WireWriter): number {
+    return this.committed.answer(call, nowMs, writer)
   }
 
   /** Sorts a part of what ordered reads need. Returns whether more is left to do. */

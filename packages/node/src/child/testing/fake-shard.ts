@@ -16,6 +16,8 @@ export class FakeShard {
   /** Steps of sorting left. */
   unsorted = 0
   error: Error | undefined
+  /** Keys that a scan or a count looks at. */
+  keysExamined = 1
   private revision = 0
 
   /** For where a shard is asked for. */
@@ -28,11 +30,12 @@ export class FakeShard {
     return this.unsorted > 0
   }
 
-  read(call: Call, nowMs: number, writer: WireWriter): void {
+  read(call: Call, nowMs: number, writer: WireWriter): number {
     this.take(call, nowMs)
     const key = 'key' in call ? call.key : call.type
     writer.binary(Buffer.from(key.startsWith('large') ? 'x'.repeat(LARGE_BYTES) : key))
     if (this.error !== undefined) throw this.error
+    return call.type === 'scan' || call.type === 'count' ? this.keysExamined : 1
   }
 
   submit(call: Call, origin: Origin): void {

@@ -59,6 +59,8 @@ export class HostUnderTest {
   readonly ends: Error[] = []
   private readonly root: string
   private nextBatchId = 1
+  /** Bytes of answers that the link has not taken. */
+  bufferedBytes = 0
 
   constructor(root: string, settings: HostSettings = {}) {
     this.root = root
@@ -71,7 +73,11 @@ export class HostUnderTest {
       endProcess: (reason) => void this.ends.push(reason),
       configuration: configurationOf(settings),
     })
-    const link: Pick<ReplyEnd, 'reply'> = {
+    const bufferedBytes = (): number => this.bufferedBytes
+    const link: Pick<ReplyEnd, 'reply' | 'bufferedBytes'> = {
+      get bufferedBytes() {
+        return bufferedBytes()
+      },
       reply: (connection, batchId, final, message) => {
         this.sent.push({ connection, batchId, final, message: Buffer.from(message) })
       },
