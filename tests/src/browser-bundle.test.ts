@@ -11,7 +11,7 @@ import { ROOT } from './tidy/source-files.js'
 const BUILT = join(ROOT, 'packages', 'client', 'dist', 'browser.min.js')
 
 /** Of everything: the client, the protocol, and whatever they import. Wanted are 25,000 (ADR 0032). */
-const GZIP_BYTES_MAX = 32_600
+const GZIP_BYTES_MAX = 33_250
 
 describe('the client in a page', () => {
   test('is made of the client and the protocol, and imports nothing', () => {

@@ -12,7 +12,10 @@ const SLICE_BYTES_SOFT = 4_194_304
 
 export interface GatheringOptions {
   readonly count: number
-  /** Makes the call at `index`, to settle it in `group`. Returns its bytes, about. */
+  /**
+   * Makes the call at `index`, to settle it in `group`, which is told to expect it. Returns its bytes,
+   * about.
+   */
   readonly submit: (index: number, group: CallGroup) => number
   /** What it makes of the results, `undefined` where a call failed, once all calls have settled. */
   readonly finish: (results: unknown[], errors: ReadonlyMap<number, KvError>) => unknown
@@ -23,17 +26,16 @@ export interface GatheringOptions {
 export class Gathering implements CallGroup {
   readonly promise: Promise<unknown>
   private readonly options: GatheringOptions
-  private readonly results: unknown[]
+  /** As many as calls were made. */
+  private readonly results: unknown[] = []
   private readonly errors = new Map<number, KvError>()
-  private next = 0
-  private openCount = 0
+  openCount = 0
   private isDone = false
   private resolve!: (value: unknown) => void
   private reject!: (reason: unknown) => void
 
   constructor(options: GatheringOptions) {
     this.options = options
-    this.results = Array.from({ length: options.count })
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve
       this.reject = reject
@@ -47,18 +49,22 @@ export class Gathering implements CallGroup {
     this.openCount = 1
     let bytes = 0
     for (let made = 0; made < SLICE_CALLS_MAX && bytes < SLICE_BYTES_SOFT; made += 1) {
-      const index = this.next
+      const index = this.results.length
       if (index >= count || this.isDone) break
-      this.next += 1
-      this.openCount += 1
+      this.results.push(undefined)
       try {
         bytes += submit(index, this)
       } catch (error) {
         if (!(error instanceof KvError)) throw error
+        this.openCount += 1
         this.fail(index, error)
       }
     }
     this.onOneSettled()
+  }
+
+  put(index: number, value: unknown): void {
+    this.results[index] = value
   }
 
   fulfil(index: number, value: unknown): void {
@@ -81,7 +87,7 @@ export class Gathering implements CallGroup {
   private onOneSettled(): void {
     this.openCount -= 1
     if (this.openCount > 0 || this.isDone) return
-    if (this.next < this.options.count) {
+    if (this.results.length < this.options.count) {
       this.submitSlice()
       return
     }

@@ -1,8 +1,8 @@
 /**
  * Calls on many keys at once: one position in a batch for each key, one promise for all.
  */
-import type { Call, ExpiryRule } from '@kv/protocol'
-import { assertKey, KvError, routeHash, WireWriter } from '@kv/protocol'
+import type { DeleteCall, ExpiryRule, SetCall } from '@kv/protocol'
+import { assertKey, KvError, WireWriter } from '@kv/protocol'
 import { watchAbort } from './abort-watch.js'
 import type { ReadTerms } from './call-options.js'
 import { expiryOf } from './call-options.js'
@@ -10,7 +10,9 @@ import { Gathering, gatheredError } from './gathering.js'
 import type { GatheringOptions } from './gathering.js'
 import { assertOptions, ENTRY_FIELDS } from './known-options.js'
 import { mistakeIn } from './mistakes.js'
-import { PendingCall } from './session/pending-call.js'
+import type { ReadOfMany } from './session/key-run.js'
+import type { CallGroup, PendingCall } from './session/pending-call.js'
+import { keyCall } from './session/pending-call.js'
 import type { Session } from './session/session.js'
 import { writeValue } from './value-scratch.js'
 
@@ -25,13 +27,13 @@ interface StagedValue {
   readonly expiry: ExpiryRule
 }
 
-type Made = readonly [call: PendingCall, wire: Call]
-
 interface ManyOptions extends Omit<GatheringOptions, 'submit'> {
-  readonly deadline: number
   readonly signal: AbortSignal | undefined
-  /** Throws the `KvError` of a call that can't be made. */
-  readonly make: (index: number) => Made
+  /**
+   * Makes a call, to be settled in `group`. Returns it, or nothing if the one before stands for it.
+   * Throws the `KvError` of a call that can't be made.
+   */
+  readonly make: (index: number, group: CallGroup) => PendingCall | undefined
 }
 
 export class ManyCalls {
@@ -49,17 +51,15 @@ export class ManyCalls {
   ): Promise<unknown> {
     const asked = keysOf(keys)
     for (const key of asked) assertKey(key)
+    let read: ReadOfMany | undefined
     return this.gather({
-      deadline,
       signal,
       count: asked.length,
       failsFast: true,
       finish: (results) => results,
-      make: (index) => {
-        const key = asked[index]!
-        const call = new PendingCall(kind, key, routeHash(key), deadline)
-        call.isReplica = isReplica
-        return [call, { type: kind, key }]
+      make: (index, group) => {
+        read ??= { kind, keys: asked, key: asked[0]!, deadline, isReplica, group }
+        return this.session.submitKey(read, index)
       },
     })
   }
@@ -67,7 +67,6 @@ export class ManyCalls {
   delete(keys: unknown, deadline: number, signal: AbortSignal | undefined): Promise<unknown> {
     const staged = keysOf(keys).map((key) => staging(() => checkedKey(key)))
     return this.gather({
-      deadline,
       signal,
       count: staged.length,
       failsFast: false,
@@ -76,9 +75,9 @@ export class ManyCalls {
         const parts = results.map((deleted) => ({ ok: true, deleted }))
         throw gatheredError('deletes', parts, errors)
       },
-      make: (index) => {
+      make: (index, group) => {
         const key = unstaged(staged[index]!)
-        return [new PendingCall('delete', key, routeHash(key), deadline), { type: 'delete', key }]
+        return this.write({ type: 'delete', key }, deadline, index, group)
       },
     })
   }
@@ -89,7 +88,6 @@ export class ManyCalls {
     const memory = new WireWriter()
     const staged = Array.from(entries, (entry) => staging(() => this.stage(memory, entry)))
     return this.gather({
-      deadline,
       signal,
       count: staged.length,
       failsFast: false,
@@ -97,20 +95,24 @@ export class ManyCalls {
         if (errors.size === 0) return results
         throw gatheredError('writes', results, errors)
       },
-      make: (index) => {
+      make: (index, group) => {
         const { key, start, end, expiry } = unstaged(staged[index]!)
-        const wire: Call = {
-          type: 'set',
-          key,
-          source: memory.bytes,
-          start,
-          end,
-          expiry,
-          ifVersion: undefined,
-        }
-        return [new PendingCall('set', key, routeHash(key), deadline), wire]
+        const { bytes: source } = memory
+        const wire: SetCall = { type: 'set', key, source, start, end, expiry, ifVersion: undefined }
+        return this.write(wire, deadline, index, group)
       },
     })
+  }
+
+  private write(
+    wire: SetCall | DeleteCall,
+    deadline: number,
+    index: number,
+    group: CallGroup,
+  ): PendingCall {
+    const call = keyCall({ kind: wire.type, deadline, isReplica: false, group }, wire.key, index)
+    this.session.submit(call, wire)
+    return call
   }
 
   private stage(memory: WireWriter, entry: unknown): StagedValue {
@@ -136,10 +138,9 @@ export class ManyCalls {
     const gathering = new Gathering({
       ...many,
       submit: (index, group) => {
-        const [call, wire] = many.make(index)
-        call.group = group
-        call.index = index
-        session.submit(call, wire)
+        const call = many.make(index, group)
+        if (call === undefined) return 0
+        group.openCount += 1
         if (signal !== undefined) abortable.push(call)
         return call.end - call.start
       },

@@ -56,24 +56,24 @@ export class AnswerReader {
   }
 
   /**
-   * The answer to `call`, as the user gets it. A value that this client can't decode fails this
+   * The answer to `call` on `key`, as the user gets it. A value that this client can't decode fails this
    * call only: the answer around it is sound. That error is returned, never thrown.
    */
-  read(call: PendingCall): unknown {
-    const answer = this.readAnswer(call)
+  read(call: PendingCall, key: string = call.key): unknown {
+    const answer = this.readAnswer(call, key)
     if (this.damage === undefined) return answer
     const { damage } = this
     this.damage = undefined
     return damage
   }
 
-  private readAnswer(call: PendingCall): unknown {
+  private readAnswer(call: PendingCall, key: string): unknown {
     const { reader } = this
     switch (call.kind) {
       case 'get':
-        return reader.skipNil() ? undefined : this.value(call.key)
+        return reader.skipNil() ? undefined : this.value(key)
       case 'entry':
-        return this.maybeEntry(call.key)
+        return this.maybeEntry(key)
       case 'has':
       case 'delete':
       case 'touch':
@@ -83,12 +83,12 @@ export class AnswerReader {
         return this.lock()
       case 'set':
         if (call.isConditional && (reader.isNil() || reader.isArray())) {
-          return { ok: false, current: this.maybeEntry(call.key) }
+          return { ok: false, current: this.maybeEntry(key) }
         }
         return { ok: true, version: reader.unsigned() }
       case 'deleteIf':
         if (!reader.isNil() && !reader.isArray()) return this.applied()
-        return { ok: false, current: this.maybeEntry(call.key) }
+        return { ok: false, current: this.maybeEntry(key) }
       case 'increment':
         return this.counter()
       case 'scan':

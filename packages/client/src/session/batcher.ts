@@ -19,7 +19,10 @@ import type { BatchKind } from './batch.js'
 import { Batch, batchKindOf, ChildLanes } from './batch.js'
 import { CallBuffer } from './call-buffer.js'
 import type { Outbox } from './outbox.js'
+import type { ReadOfMany } from './key-run.js'
+import { KeyRun } from './key-run.js'
 import type { PendingCall } from './pending-call.js'
+import { keyCall } from './pending-call.js'
 import type { Router, ShardRoute } from './router.js'
 import { Spread } from './spread.js'
 
@@ -57,6 +60,40 @@ export class Batcher {
     this.backlog.add(1, call.end - start)
   }
 
+  /**
+   * Encodes one of many keys that are read, whose read need not follow a write. Returns a new call that
+   * stands for it, or `undefined` if that for the key before does.
+   */
+  addKey(read: ReadOfMany, index: number, hash: number): PendingCall | undefined {
+    const key = read.keys[index]!
+    const route = this.router.routes.length === 0 ? undefined : this.router.routeOf(hash)
+    const buffer = route === undefined ? this.lobby : this.readBufferOf(route, read.isReplica)
+    const { writer } = buffer
+    const last = buffer.calls.at(-1)
+    const start = writer.position
+    writeReadCall(writer, { type: read.kind, key })
+    this.backlog.add(1, writer.position - start)
+    if (last?.run !== undefined && last.group === read.group && !last.isSettled) {
+      last.run.add(index)
+      buffer.extend(last)
+      return undefined
+    }
+    const call = keyCall(read, key, index)
+    call.route = route
+    call.run = new KeyRun(read.keys)
+    call.run.add(index)
+    buffer.add(call, start)
+    return call
+  }
+
+  private readBufferOf(route: ShardRoute, isReplica: boolean): CallBuffer {
+    if (route.lanes === undefined) return roomOf(route)
+    if (isReplica && this.spread.canSpread(route)) {
+      return this.openBatch(this.spread.lanesFor(route), 'replicaReads').buffer
+    }
+    return this.openBatch(route.lanes, 'reads').buffer
+  }
+
   /** Takes a call that only waits for the first topology. */
   addToLobby(call: PendingCall): void {
     this.lobby.add(call, this.lobby.writer.position)
@@ -70,10 +107,8 @@ export class Batcher {
       call.route = route
       if (call.isWrite) route.writesUnanswered += 1
     }
+    if (!call.isOrdered) return this.readBufferOf(route, call.isReplica)
     if (route.lanes === undefined) return roomOf(route)
-    if (call.isReplica && this.spread.canSpread(route)) {
-      return this.openBatch(this.spread.lanesFor(route), 'replicaReads').buffer
-    }
     return this.openBatch(route.lanes, batchKindOf(call)).buffer
   }
 
@@ -158,13 +193,14 @@ export class Batcher {
   /**
    * Places every unsent call anew, in the order the calls were made: shards have moved, are held
    * or are free again. Afterwards a held shard has no unsent call outside of its room. Returns the
-   * calls that waited only for a topology, if there is one now.
+   * calls that waited only for a topology, if there is one now. `singles` splits runs of keys: those of
+   * one may go different ways now.
    */
-  rearrange(now: number): PendingCall[] {
+  rearrange(now: number, singles: (calls: PendingCall[]) => PendingCall[]): PendingCall[] {
     this.router.refresh(now)
     const calls: PendingCall[] = []
     for (const buffer of this.unsentBuffers()) {
-      for (const call of buffer.takeAll()) calls.push(call)
+      for (const call of singles(buffer.takeAll())) calls.push(call)
     }
     calls.sort((left, right) => left.order - right.order)
     this.reset()

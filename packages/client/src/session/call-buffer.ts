@@ -11,6 +11,7 @@ const COMPACT_CALLS_MIN = 32
 
 export class CallBuffer implements CallPlace {
   readonly writer: WireWriter
+  /** By position in the batch: a call with a run stands here once for each key of it. */
   calls: PendingCall[] = []
   isSent: boolean = false
   settledCount: number = 0
@@ -33,9 +34,21 @@ export class CallBuffer implements CallPlace {
     call.place = this
     call.start = start
     call.end = this.writer.position
-    this.calls.push(call)
+    this.list(call)
     if (call.deadline < this.earliestMs) this.earliestMs = call.deadline
     if (call.deadline > this.latestMs) this.latestMs = call.deadline
+  }
+
+  private list(call: PendingCall): void {
+    const { run } = call
+    if (run !== undefined) run.position = this.calls.length
+    for (let left = run?.indexes.length ?? 1; left > 0; left -= 1) this.calls.push(call)
+  }
+
+  /** Takes one more key of the run that came last. */
+  extend(call: PendingCall): void {
+    call.end = this.writer.position
+    this.calls.push(call)
   }
 
   /** Takes a call over from where it is, by copying its bytes. */
@@ -70,17 +83,16 @@ export class CallBuffer implements CallPlace {
   compact(): void {
     if (this.settledCount === 0) return
     const { bytes } = this.writer
+    const { open } = this
+    this.calls = []
     let position = BATCH_HEADROOM_BYTES
-    const kept: PendingCall[] = []
-    for (const call of this.calls) {
-      if (call.isSettled) continue
+    for (const call of open) {
       bytes.copyWithin(position, call.start, call.end)
       call.end = position + call.end - call.start
       call.start = position
       position = call.end
-      kept.push(call)
+      this.list(call)
     }
-    this.calls = kept
     this.settledCount = 0
     this.writer.position = position
   }
@@ -95,9 +107,15 @@ export class CallBuffer implements CallPlace {
     this.calls = []
   }
 
+  /** The calls that are not settled and were not taken back, each once. */
+  get open(): PendingCall[] {
+    const isOpen = (call: PendingCall): boolean => !call.isSettled && call.place === this
+    return this.calls.filter((call, index) => isOpen(call) && call !== this.calls[index - 1])
+  }
+
   /** The calls that still wait here, in the order they came; the buffer is empty afterwards. */
   takeAll(): PendingCall[] {
-    const taken = this.calls.filter((call) => !call.isSettled && call.place === this)
+    const taken = this.open
     this.calls = []
     this.settledCount = 0
     this.earliestMs = Infinity

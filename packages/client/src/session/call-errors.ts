@@ -10,11 +10,14 @@ const KEY_CHARACTERS_SHOWN = 80
 /** What to do after an outcome `unknown`. */
 export const READ_FIRST = 'it may still be applied: read before repeating it'
 
+/** As much of a call as its errors tell. */
+export type KnownCall = Pick<PendingCall, 'kind' | 'key' | 'deadline'> & Partial<PendingCall>
+
 /** `set of "user:1"`, `scan of shard 3`. */
-export function nameOf(call: PendingCall): string {
+export function nameOf(call: KnownCall): string {
   if (call.kind === 'topology') return 'the connection'
   if (call.key === '') return `${call.kind} of shard ${call.hash}`
-  return `${call.kind} of ${quoteKey(call.key)}`
+  return `${call.kind} of ${quoteKey(call.run?.firstLeft ?? call.key)}`
 }
 
 export function quoteKey(key: string): string {
@@ -34,12 +37,12 @@ const UNJUDGED: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /** What is known of a call that got no answer: a read changes nothing, nor does what never left. */
-function outcomeOf(call: PendingCall): Outcome {
+function outcomeOf(call: KnownCall): Outcome {
   const mayBeApplied = call.isInDoubt || call.place?.isSent === true
   return call.isWrite && mayBeApplied ? 'unknown' : 'not-applied'
 }
 
-export function timeoutError(call: PendingCall, cause: KvError | undefined): KvError {
+export function timeoutError(call: KnownCall, cause: KvError | undefined): KvError {
   const outcome = outcomeOf(call)
   const isSent = call.isInDoubt || call.place?.isSent === true
   if (call.kind === 'topology') {

@@ -6,7 +6,7 @@
  * `proceed` does what has become possible.
  */
 import type { Call, KvError, Refused, Reply, Topology, Welcome } from '@kv/protocol'
-import { BATCH_BYTES_SOFT, CALL_SPARE_BYTES, VALUE_BYTES_MAX } from '@kv/protocol'
+import { BATCH_BYTES_SOFT, CALL_SPARE_BYTES, routeHash, VALUE_BYTES_MAX } from '@kv/protocol'
 import type { Clock } from '../clock.js'
 import { Alarm } from '../clock.js'
 import { Backlog } from './backlog.js'
@@ -15,8 +15,10 @@ import { Batcher } from './batcher.js'
 import { CallBuffer } from './call-buffer.js'
 import { lostError, timeoutError } from './call-errors.js'
 import { Outbox } from './outbox.js'
+import type { ReadOfMany } from './key-run.js'
 import type { PendingCall } from './pending-call.js'
-import { Replies, restOf } from './replies.js'
+import { keyCall } from './pending-call.js'
+import { Replies } from './replies.js'
 import type { ShardRoute } from './router.js'
 import { Router } from './router.js'
 import { SequenceLedger } from './sequence-ledger.js'
@@ -106,6 +108,20 @@ export class Delivery {
     this.batcher.add(call, wire)
   }
 
+  /** The same for one of many keys. Returns the call that stands for it, unless one did already. */
+  addKey(read: ReadOfMany, index: number): PendingCall | undefined {
+    const key = read.keys[index]!
+    const hash = routeHash(key)
+    if (!read.isReplica && this.tracker.isWriting(hash)) {
+      const call = keyCall(read, key, index)
+      this.add(call, { type: read.kind, key })
+      return call
+    }
+    const call = this.batcher.addKey(read, index, hash)
+    if (call !== undefined) this.begin(call)
+    return call
+  }
+
   private begin(call: PendingCall): void {
     this.newestOrder += 1
     call.order = this.newestOrder
@@ -188,7 +204,7 @@ export class Delivery {
   private recall(isConcerned: (child: number) => boolean, error: KvError): Batch[] {
     const recalled = this.outbox.recall(isConcerned)
     for (const batch of recalled) {
-      for (const call of restOf(batch)) {
+      for (const call of this.settlements.singles(batch.buffer.open)) {
         if (call.isAbandoned) {
           this.settlements.fail(call, lostError(call, error))
           continue
@@ -234,7 +250,7 @@ export class Delivery {
     const { router, batcher } = this
     const now = this.ports.clock.now()
     if (router.needsRefresh) {
-      const routed = batcher.rearrange(now)
+      const routed = batcher.rearrange(now, (calls) => this.settlements.singles(calls))
       for (const call of routed) this.settlements.fulfil(call, this.shardCount)
       this.alarm.setBy(router.nextRetryAt())
     }
@@ -280,7 +296,7 @@ export class Delivery {
     this.isOver = true
     this.alarm.clear()
     this.outbox.isOpen = false
-    const calls = this.outbox.recall(() => true).flatMap(restOf)
+    const calls = this.outbox.recall(() => true).flatMap(({ buffer }) => buffer.open)
     for (const buffer of this.batcher.unsentBuffers()) {
       for (const call of buffer.takeAll()) calls.push(call)
     }

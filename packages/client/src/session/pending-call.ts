@@ -5,7 +5,8 @@
  * copying those bytes into another batch, the same for every kind of call.
  */
 import type { AtomicOperation, Call, KvError, WireWriter } from '@kv/protocol'
-import { CALL_TAGS } from '@kv/protocol'
+import { CALL_TAGS, routeHash } from '@kv/protocol'
+import type { KeyRun } from './key-run.js'
 
 /** A call of the protocol, or the wait for the first topology, which is never sent. */
 export type CallKind = Call['type'] | 'topology'
@@ -13,9 +14,11 @@ export type CallKind = Call['type'] | 'topology'
 /** The memory that holds a call's encoded bytes. */
 export interface CallPlace {
   readonly writer: WireWriter
+  /** By position in the batch. */
+  readonly calls: PendingCall[]
   /** Whether the bytes may have reached the node. */
   readonly isSent: boolean
-  /** Calls in it that settled before they were sent: their bytes must not be sent any more. */
+  /** Calls in it, by key, that settled before they were sent: their bytes must not be sent any more. */
   settledCount: number
   /** Takes such calls out once they are many. */
   maybeCompact(): void
@@ -32,6 +35,10 @@ export interface CallRoute {
 
 /** Receives the results of several calls, each by its position. */
 export interface CallGroup {
+  /** Calls that have not settled, to be counted by who makes them. */
+  openCount: number
+  /** A result of a call that has more to come before it settles. */
+  put(index: number, value: unknown): void
   fulfil(index: number, value: unknown): void
   fail(index: number, error: KvError): void
 }
@@ -72,6 +79,8 @@ export class PendingCall {
   isReplica = false
   /** A `set` that may be refused for the version it found. */
   isConditional = false
+  /** Of a read that stands for many keys; `key` is the first of them, `hash` and `route` are its. */
+  run: KeyRun | undefined = undefined
   /** A `scan` that wants no values. */
   keysOnly = false
   /** Of an `atomic`. */
@@ -144,4 +153,22 @@ export class PendingCall {
     this.stopListening?.()
     this.stopListening = undefined
   }
+}
+
+/** What the calls of one `getMany` or the like have in common. */
+export interface KeyCallTerms {
+  readonly kind: CallKind
+  readonly deadline: number
+  readonly isReplica: boolean
+  /** Gets the results, by index. */
+  readonly group: CallGroup | undefined
+}
+
+/** A call on one key of many. */
+export function keyCall(terms: KeyCallTerms, key: string, index: number): PendingCall {
+  const call = new PendingCall(terms.kind, key, routeHash(key), terms.deadline)
+  call.isReplica = terms.isReplica
+  call.group = terms.group
+  call.index = index
+  return call
 }

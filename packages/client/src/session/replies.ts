@@ -60,15 +60,20 @@ export class Replies {
     const positions = readReplyHead(reader, calls.length)
     const count = positions === undefined ? calls.length : positions.length
     for (let index = 0; index < count; index += 1) {
-      const call = calls[positions === undefined ? index : positions[index]!]
+      const position = positions === undefined ? index : positions[index]!
+      const call = calls[position]
       if (call === undefined) throw protocolError('an answer to a call that was not in the batch')
       const fault = readFault(reader)
-      if (fault === undefined) this.onAnswer(batch, call, answers.read(call))
-      else this.onFault(batch, call, fault)
+      if (fault === undefined) {
+        this.onAnswer(batch, call, position, answers)
+        continue
+      }
+      if (!call.isSettled) this.ports.settlements.split(call)
+      this.onFault(batch, calls[position]!, fault)
     }
     reader.finish()
     if (!reply.final) return
-    if (positions !== undefined && restOf(batch).length > 0) {
+    if (positions !== undefined && batch.buffer.open.length > 0) {
       throw protocolError('the final reply to a batch leaves calls of it unanswered')
     }
     this.complete(batch)
@@ -79,7 +84,9 @@ export class Replies {
     if (batch === undefined) return
     const { code, message } = refused
     const fault: Fault = { code, outcome: outcomeOf(refused.outcome), message }
-    for (const call of restOf(batch)) this.onFault(batch, call, fault)
+    for (const call of this.ports.settlements.singles(batch.buffer.open)) {
+      this.onFault(batch, call, fault)
+    }
     this.complete(batch)
   }
 
@@ -96,9 +103,13 @@ export class Replies {
     batch.buffer.release()
   }
 
-  private onAnswer(batch: Batch, call: PendingCall, answer: unknown): void {
-    if (call.isSettled || call.place !== batch.buffer) return
+  private onAnswer(batch: Batch, call: PendingCall, position: number, answers: AnswerReader): void {
+    const { run } = call
+    if (run !== undefined) call.index = run.take(position - run.position)
+    const answer = answers.read(call, run?.keys[call.index])
+    if (call.isSettled || call.place !== batch.buffer || call.index < 0) return
     if (answer instanceof KvError) this.ports.settlements.fail(call, answer)
+    else if (run !== undefined && run.left > 0) call.group!.put(call.index, answer)
     else this.ports.settlements.fulfil(call, answer)
   }
 
@@ -135,12 +146,7 @@ export class Replies {
   }
 
   private failRest(batch: Batch, cause: KvError): void {
-    for (const call of restOf(batch)) this.ports.settlements.fail(call, endedError(call, cause))
+    for (const call of batch.buffer.open) this.ports.settlements.fail(call, endedError(call, cause))
     this.ports.outbox.complete(batch)
   }
-}
-
-/** The calls of a sent batch that still wait for its answer. */
-export function restOf(batch: Batch): PendingCall[] {
-  return batch.buffer.calls.filter((call) => !call.isSettled && call.place === batch.buffer)
 }

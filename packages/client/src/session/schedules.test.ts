@@ -6,6 +6,7 @@ import { connectedHarness, settle } from '../testing/harness.js'
 const anyStep = fc.record({
   do: fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom('set', 'get', 'get anywhere') },
+    { weight: 4, arbitrary: fc.constantFrom('get many', 'get many anywhere') },
     { weight: 3, arbitrary: fc.constantFrom('move', 'move unheard') },
     { weight: 3, arbitrary: fc.constantFrom('hold', 'answer', 'tell') },
     { weight: 2, arbitrary: fc.constantFrom('back', 'fall behind') },
@@ -60,10 +61,27 @@ async function run(steps: readonly Step[]): Promise<Run> {
     attempts.push({ key, number, isRead, isAnywhere, result })
   }
 
+  /** Both keys, the one twice. */
+  function callMany(index: number, isAnywhere: boolean = false): void {
+    const asked = [index, 1 - index, index]
+    const options = isAnywhere ? ({ consistency: 'replica' } as const) : {}
+    const results = kv.getMany(
+      asked.map((each) => `key-${each}`),
+      options,
+    )
+    for (const [place, each] of asked.entries()) {
+      const result = results.then((values) => values[place])
+      result.catch(() => {})
+      attempts.push({ key: `key-${each}`, number: newest[each]!, isRead: true, isAnywhere, result })
+    }
+  }
+
   const doers: Record<string, (key: number) => void> = {
     set: (key) => call(false, key),
     get: (key) => call(true, key),
     'get anywhere': (key) => call(true, key, true),
+    'get many': (key) => callMany(key),
+    'get many anywhere': (key) => callMany(key, true),
     back: () => {
       node.areBackupsInSync = true
       node.back({ 0: [2], 1: [1] })

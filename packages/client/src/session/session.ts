@@ -20,9 +20,11 @@ import type { DirectLinkPorts } from '../connection/direct-link.js'
 import type { SentBatch } from '../connection/left-behind.js'
 import type { DirectWays, OpenDirectWays } from '../connection/direct-links.js'
 import { Emitter } from '../events.js'
+import type { KnownCall } from './call-errors.js'
 import { closedError, endedError, overloadedError, timeoutError } from './call-errors.js'
 import type { DeliveryLimits, DeliveryPorts } from './delivery.js'
 import { Delivery } from './delivery.js'
+import type { ReadOfMany } from './key-run.js'
 import { PendingCall } from './pending-call.js'
 import type { HubPorts } from '../watch/watch-hub.js'
 import { WatchHub } from '../watch/watch-hub.js'
@@ -158,7 +160,18 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts, Direc
     this.scheduleFlush(call.deadline)
   }
 
-  private admit(call: PendingCall): void {
+  /**
+   * Reads one of many keys. Returns the call that stands for it, unless the one for the key before
+   * does: then it is settled with that.
+   */
+  submitKey(read: ReadOfMany, index: number): PendingCall | undefined {
+    this.admit(read)
+    const call = this.delivery.addKey(read, index)
+    this.scheduleFlush(read.deadline)
+    return call
+  }
+
+  private admit(call: KnownCall): void {
     if (this.refusal !== undefined) {
       const { code, message } = this.refusal
       throw new KvError(code, message, { outcome: 'not-applied', cause: this.refusal })
@@ -192,6 +205,7 @@ export class Session implements ConnectionEvents, DeliveryPorts, HubPorts, Direc
 
   /** Drops a call of a group that was aborted: it is not sent any more, or its answer is unheard. */
   cancel(call: PendingCall): void {
+    for (const part of call.run?.parts ?? []) this.cancel(part)
     if (!call.isSettled) this.delivery.settlements.abort(call, undefined)
   }
 

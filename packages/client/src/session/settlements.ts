@@ -58,6 +58,23 @@ export class Settlements {
     if (this.openCount === 0) this.onAllSettled?.()
   }
 
+  /** These calls, and in place of each run a call for each of its keys. */
+  singles(calls: PendingCall[]): PendingCall[] {
+    return calls.flatMap((call) => this.split(call))
+  }
+
+  /** The calls that one stands for, each for itself from now on. */
+  split(call: PendingCall): PendingCall | PendingCall[] {
+    const { run } = call
+    if (run === undefined) return call
+    const parts = run.split(call)
+    for (const part of parts) part.route = this.books.router.routeOf(part.hash)
+    this.openCount += run.left - 1
+    call.group!.openCount += run.left - 1
+    call.isSettled = true
+    return parts
+  }
+
   private end(call: PendingCall): void {
     this.openCount -= 1
     const { place } = call
@@ -65,8 +82,9 @@ export class Settlements {
     if (call.isWrite) this.endWrite(call, isSent)
     if (call.sequence !== 0) this.books.ledger.settle(call.sequence)
     if (!isSent && place !== undefined) {
-      place.settledCount += 1
-      this.books.backlog.remove(1, call.end - call.start)
+      const count = call.run?.indexes.length ?? 1
+      place.settledCount += count
+      this.books.backlog.remove(count, call.end - call.start)
     }
   }
 
