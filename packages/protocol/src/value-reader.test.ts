@@ -50,6 +50,24 @@ const damagedBytes = fc
     return bytes.subarray(0, cut % 3 === 0 ? cut % bytes.length : bytes.length)
   })
 
+test('decodeValue: text of any length, ASCII or with one other byte anywhere → the same with a view', () => {
+  const anyText = fc
+    .tuple(fc.nat({ max: 60 }), fc.nat({ max: 60 }), fc.constantFrom('', 'x', 'ä', '日'))
+    .map(([before, after, middle]) => `${'a'.repeat(before)}${middle}${'b'.repeat(after)}`)
+  fc.assert(
+    fc.property(anyText, fc.nat({ max: 3 }), fc.boolean(), (text, offset, isBroken) => {
+      const value = encode(text)
+      const bytes = Buffer.concat([Buffer.alloc(offset), value, Buffer.alloc(20, 0xff)])
+      const end = offset + value.length
+      if (isBroken) bytes[end - 1] = 0xff
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+      const withView = outcomeOf(() => decodeValue(bytes, offset, end, view), bytes)
+      expect(withView).toEqual(outcomeOf(() => decodeValue(bytes, offset, end), bytes))
+      expect(isBroken || withView.value === text).toBe(true)
+    }),
+  )
+})
+
 describe('value reader: bytes that no writer wrote', () => {
   test.each([
     ['no bytes', ''],

@@ -26,7 +26,8 @@ export class WireReader {
   readonly bytes: Uint8Array
   readonly end: number
   position: number
-  private readonly view: DataView
+  /** Of all `bytes`. */
+  readonly view: DataView
   private shared: string | undefined
 
   constructor(bytes: Uint8Array, options: WireReaderOptions = {}) {

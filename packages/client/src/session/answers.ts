@@ -203,7 +203,7 @@ export class AnswerReader {
     const { reader } = this
     const length = reader.binaryLength(MESSAGE_BYTES_MAX)
     try {
-      return decodeValue(reader.bytes, reader.position - length, reader.position)
+      return decodeValue(reader.bytes, reader.position - length, reader.position, reader.view)
     } catch (cause) {
       this.damage ??= new KvError(
         'INVALID_VALUE',

@@ -33,7 +33,8 @@ export class Generation {
   }
 
   get(key: string): Held | undefined {
-    return this.entries.get(key)
+    // A map computes the hash of the key even if it is empty, as it often is.
+    return this.entries.size === 0 ? undefined : this.entries.get(key)
   }
 
   put(key: string, held: Held): void {
